@@ -1,0 +1,43 @@
+// A growable byte buffer, for building replies and boxes. Big-endian writers, as ISO BMFF wants.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct buf {
+    uint8_t *data;
+    size_t size;
+    size_t capacity;
+};
+
+#define BUF_INIT ((struct buf){0})
+
+void buf_fini(struct buf *buf);
+
+// Makes room for `size` more bytes and returns where they start; the caller fills them and the
+// buffer already counts them.
+uint8_t *buf_extend(struct buf *buf, size_t size);
+
+// Makes sure that `size` more bytes fit without moving the data.
+void buf_reserve(struct buf *buf, size_t size);
+
+void buf_put(struct buf *buf, const void *data, size_t size);
+void buf_put_zeros(struct buf *buf, size_t size);
+void buf_put_u8(struct buf *buf, uint8_t value);
+void buf_put_u16(struct buf *buf, uint16_t value);
+void buf_put_u24(struct buf *buf, uint32_t value);
+void buf_put_u32(struct buf *buf, uint32_t value);
+void buf_put_u64(struct buf *buf, uint64_t value);
+void buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+// Overwrites four bytes at `offset`, which must lie inside the buffer.
+void buf_set_u32(struct buf *buf, size_t offset, uint32_t value);
+
+// Removes the first `size` bytes.
+void buf_consume(struct buf *buf, size_t size);
+
+// The bytes as a string: a NUL is put behind them, not counted in `size`.
+char *buf_string(struct buf *buf);
+
+// Hands the bytes to the caller, who frees them; the buffer is empty afterwards.
+uint8_t *buf_take(struct buf *buf, size_t *size);

@@ -1,0 +1,103 @@
+// The configuration: YAML read through one table of keys (config_table.c) into an immutable struct.
+// Parse a new one, compare, swap; never edit one in place. Durations are microseconds, sizes are
+// bytes.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum config_audio {
+    CONFIG_AUDIO_AUTO,
+    CONFIG_AUDIO_COPY,
+    CONFIG_AUDIO_AAC,
+    CONFIG_AUDIO_OFF,
+};
+
+enum config_webui {
+    CONFIG_WEBUI_SUPERVISED,
+    CONFIG_WEBUI_EXTERNAL,
+};
+
+// A limit that is either a share of a file system or an absolute size.
+struct config_amount {
+    bool is_percent;
+    int64_t value; // per cent, or bytes
+};
+
+// The keys that stand in `recording:`, and flat in a camera and in a stream.
+struct config_recording {
+    int64_t segment_us;
+    int64_t timeout_us;
+    int64_t latency_us;
+    enum config_audio audio;
+    bool enabled;
+    struct {
+        int64_t continuous_us;
+    } retain;
+};
+
+struct config_stream {
+    char *camera;
+    char *name;
+    char *url;      // as written, without credentials; NULL without CONFIG_SECRETS
+    char *username; // NULL when none, or without CONFIG_SECRETS
+    char *password; // NULL when none, or without CONFIG_SECRETS
+    struct config_recording recording;
+};
+
+struct config_volume {
+    char *path;
+    struct config_amount min_free;
+};
+
+struct config_list {
+    char **items;
+    size_t count;
+};
+
+struct config {
+    char *file; // the main file's path
+    char *node;
+    char *runtime;
+    struct {
+        char *database;
+        char *cache;
+        struct config_volume *volumes;
+        size_t volume_count;
+    } storage;
+    struct {
+        int64_t sync_us;
+    } recording;
+    struct {
+        char *path;
+        struct config_list input_options;
+        struct config_list output_options;
+    } ffmpeg;
+    struct {
+        char *listen; // "ADDRESS:PORT"
+    } http;
+    enum config_webui webui;
+    struct config_stream *streams; // ascending by camera, then by name
+    size_t stream_count;
+    struct config_list warnings; // for the log, each complete with its place
+};
+
+enum {
+    CONFIG_SECRETS = 1 << 0, // read URLs, user names and passwords too
+};
+
+struct config_source {
+    const char *file; // -c FILE
+    const char *data; // --data DIR, or NULL: sets the defaults of database, cache, volume, runtime
+    const char *
+        runtime; // --runtime DIR, or NULL: default of `runtime`; a key in the file wins over --data
+    unsigned flags;
+};
+
+// Reads the configuration. Returns NULL with *cause set ("file:line:column: key: reason" where a
+// place is at fault) on failure; nothing is half applied. Release with config_free().
+struct config *config_load(const struct config_source *source, char **cause);
+void config_free(struct config *config);
+const struct config_stream *config_stream_find(
+    const struct config *config, const char *camera, const char *stream);

@@ -1,0 +1,55 @@
+// The control protocol that the programs speak over their Unix sockets: one JSON line
+// {"command":…, arguments} is answered by {"ok":true,"result":{}} or
+// {"ok":false,"error":{"code","message","field"}}. This file knows sockets, peers, limits and
+// deadlines; what a command means is its owner's business.
+//
+// A server shows the event loop a single descriptor (an epoll set of its own), so it needs no loop
+// here: watch ctl_server_fd() for reading and call ctl_server_dispatch() when it is readable.
+#pragma once
+
+#include <stdbool.h>
+
+#include <jansson.h>
+
+enum {
+    CTL_REQUEST_SIZE_MAX = 64 * 1024,
+    CTL_REPLY_SIZE_MAX = 16 * 1024 * 1024,
+    CTL_REQUEST_TIMEOUT_MS = 5000, // from connect to the end of the request line
+    CTL_PEERS_MAX = 32,
+};
+
+struct ctl_server;
+struct ctl_request;
+
+// Called for each well-formed request. Exactly one of ctl_reply() and ctl_fail() must follow for
+// it, now or later; the request lives until then.
+typedef void (*ctl_request_fn)(struct ctl_request *request, void *arg);
+
+// Listens on `path` (mode 0660), replacing a socket that a dead process left. Returns NULL with
+// *cause set on failure, also when another process answers there.
+struct ctl_server *ctl_server_open(const char *path, ctl_request_fn fn, void *arg, char **cause);
+
+// Ends every peer, answered or not, and removes the socket.
+void ctl_server_close(struct ctl_server *server);
+
+int ctl_server_fd(const struct ctl_server *server);
+void ctl_server_dispatch(struct ctl_server *server);
+
+const char *ctl_request_command(const struct ctl_request *request);
+
+// The whole request object; it lives as long as the request.
+const json_t *ctl_request_json(const struct ctl_request *request);
+
+// Whether the peer is root or our own user (SO_PEERCRED).
+bool ctl_request_privileged(const struct ctl_request *request);
+
+// Ends the request with a result; takes the reference.
+void ctl_reply(struct ctl_request *request, json_t *result);
+
+// Ends the request with an error; `field` names the argument at fault, or is NULL.
+void ctl_fail(struct ctl_request *request, const char *code, const char *field, const char *format,
+    ...) __attribute__((format(printf, 4, 5)));
+
+// Asks a server and waits for the answer. Returns the result (a new reference), or NULL with *cause
+// set: no server, no answer within `timeout_ms`, or the server's own error message.
+json_t *ctl_call(const char *path, const json_t *request, int timeout_ms, char **cause);

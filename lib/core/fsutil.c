@@ -1,0 +1,219 @@
+// Files and directories. See fsutil.h.
+#include "lib/core/fsutil.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "lib/core/alloc.h"
+#include "lib/core/timeutil.h"
+
+#ifndef CIFS_SUPER_MAGIC
+#define CIFS_SUPER_MAGIC 0xff534d42
+#endif
+#ifndef SMB2_SUPER_MAGIC
+#define SMB2_SUPER_MAGIC 0xfe534d42
+#endif
+
+static char *fs_read_fd(int fd, size_t size_max, size_t *size)
+{
+    size_t capacity = 4096, length = 0;
+    char *data = xmalloc(capacity + 1);
+    for (;;) {
+        ssize_t got = read(fd, data + length, capacity - length);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            break;
+        length += (size_t)got;
+        if (length > size_max) {
+            errno = EFBIG;
+            break;
+        }
+        if (got == 0) {
+            data[length] = '\0';
+            *size = length;
+            return data;
+        }
+        if (length == capacity) {
+            capacity *= 2;
+            data = xreallocarray(data, capacity + 1, 1);
+        }
+    }
+    free(data);
+    return NULL;
+}
+
+char *fs_read_file(const char *path, size_t size_max, size_t *size, char **cause)
+{
+    char *data = NULL;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0)
+        data = fs_read_fd(fd, size_max, size);
+    int saved_errno = errno;
+    if (data == NULL && saved_errno == EFBIG)
+        *cause = xasprintf("%s: larger than the %zu bytes that are allowed", path, size_max);
+    else if (data == NULL)
+        *cause = xasprintf("%s: can not be read: %s", path, strerror(saved_errno));
+    if (fd >= 0)
+        close(fd);
+    errno = saved_errno;
+    return data;
+}
+
+static int fs_write_all(int fd, const char *data, size_t size)
+{
+    while (size > 0) {
+        ssize_t written = write(fd, data, size);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written < 0)
+            return -1;
+        data += written;
+        size -= (size_t)written;
+    }
+    return 0;
+}
+
+int fs_write_file(const char *path, const void *data, size_t size, mode_t mode, char **cause)
+{
+    int result = -1;
+    char *temporary = xasprintf("%s.%d.tmp", path, (int)getpid());
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+    if (fd < 0 || fs_write_all(fd, data, size) < 0) {
+        *cause = xasprintf("%s: can not be written: %s", temporary, strerror(errno));
+        goto out;
+    }
+    if (close(fd) < 0 || rename(temporary, path) < 0) {
+        fd = -1;
+        *cause = xasprintf("%s: can not be written: %s", path, strerror(errno));
+        goto out;
+    }
+    fd = -1;
+    result = 0;
+out:
+    if (fd >= 0)
+        close(fd);
+    if (result < 0)
+        unlink(temporary);
+    free(temporary);
+    return result;
+}
+
+int fs_make_dirs(const char *path, mode_t mode, char **cause)
+{
+    char *partial = xstrdup(path);
+    int result = 0;
+    for (char *end = partial + 1; result == 0; end++) {
+        if (*end != '/' && *end != '\0')
+            continue;
+        char kept = *end;
+        *end = '\0';
+        if (mkdir(partial, mode) < 0 && errno != EEXIST)
+            result = -1;
+        *end = kept;
+        if (kept == '\0')
+            break;
+    }
+    struct stat info;
+    if (result == 0 && stat(path, &info) == 0 && !S_ISDIR(info.st_mode)) {
+        errno = ENOTDIR;
+        result = -1;
+    }
+    if (result < 0)
+        *cause = xasprintf("%s: the directory can not be made: %s", path, strerror(errno));
+    free(partial);
+    return result;
+}
+
+int fs_sync_dir(const char *path, char **cause)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int result = fd < 0 ? -1 : fsync(fd);
+    if (result < 0)
+        *cause = xasprintf("%s: can not be synced: %s", path, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return result;
+}
+
+int64_t fs_birth_us(const char *path)
+{
+    struct statx info;
+    if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_BTIME, &info) < 0 ||
+        !(info.stx_mask & STATX_BTIME))
+        return 0;
+    return info.stx_btime.tv_sec * US_PER_SECOND + info.stx_btime.tv_nsec / 1000;
+}
+
+enum fs_lease fs_lease_probe(int fd)
+{
+    if (fcntl(fd, F_SETLEASE, F_RDLCK) == 0) {
+        fcntl(fd, F_SETLEASE, F_UNLCK);
+        return FS_LEASE_CLOSED;
+    }
+    return errno == EAGAIN ? FS_LEASE_OPEN : FS_LEASE_ERROR;
+}
+
+static const char *fs_network_name(const char *path)
+{
+    struct statfs info;
+    if (statfs(path, &info) < 0)
+        return NULL;
+    switch ((unsigned long)info.f_type & 0xffffffffUL) {
+    case NFS_SUPER_MAGIC:
+        return "NFS";
+    case CIFS_SUPER_MAGIC:
+    case SMB2_SUPER_MAGIC:
+    case SMB_SUPER_MAGIC:
+        return "CIFS (SMB)";
+    default:
+        return NULL;
+    }
+}
+
+// Tries birth time and leases on a file made for it. Returns a cause, or NULL when both work.
+static char *fs_try_file(const char *probe, const char *path, const char *what, bool need_leases)
+{
+    int fd = open(probe, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return xasprintf("%s: %s is not writable: %s", what, path, strerror(errno));
+    close(fd);
+    if (fs_birth_us(probe) == 0)
+        return xasprintf("%s: the file system of %s keeps no birth times, which recording needs; "
+                         "use ext4, xfs, btrfs or tmpfs",
+            what, path);
+    if (!need_leases)
+        return NULL;
+    fd = open(probe, O_RDONLY | O_CLOEXEC);
+    enum fs_lease lease = fd < 0 ? FS_LEASE_ERROR : fs_lease_probe(fd);
+    char *cause = NULL;
+    if (lease != FS_LEASE_CLOSED)
+        cause = xasprintf("%s: the file system of %s grants no leases (%s), which recording needs; "
+                          "use ext4, xfs, btrfs or tmpfs",
+            what, path, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return cause;
+}
+
+int fs_check_local_dir(const char *path, const char *what, bool need_leases, char **cause)
+{
+    const char *network = fs_network_name(path);
+    if (network != NULL) {
+        *cause =
+            xasprintf("%s: %s is on %s; it must be on a local file system", what, path, network);
+        return -1;
+    }
+    char *probe = xasprintf("%s/.keepframe-probe.%d", path, (int)getpid());
+    *cause = fs_try_file(probe, path, what, need_leases);
+    unlink(probe);
+    free(probe);
+    return *cause ? -1 : 0;
+}

@@ -1,0 +1,40 @@
+// Files and directories: whole-file reads and atomic writes, durable directories, and what a
+// recording directory must be able to do (birth times, leases, a local file system).
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+// Reads a whole file of at most `size_max` bytes. Returns NULL with *cause and errno set on failure
+// (EFBIG when it is larger); a NUL stands behind the bytes, not counted in *size.
+char *fs_read_file(const char *path, size_t size_max, size_t *size, char **cause);
+
+// Replaces a file as a whole: temporary name beside it, then rename(2), so that a reader sees the
+// old or the new bytes, never a mixture. Returns 0, or -1 with *cause set.
+int fs_write_file(const char *path, const void *data, size_t size, mode_t mode, char **cause);
+
+// Makes a directory and its missing parents. Returns 0 (also when it is there), or -1 with *cause.
+int fs_make_dirs(const char *path, mode_t mode, char **cause);
+
+// Makes the entries of a directory durable. Returns 0, or -1 with *cause set.
+int fs_sync_dir(const char *path, char **cause);
+
+// Birth time in UTC microseconds, or 0 when the file is gone or its file system keeps none.
+int64_t fs_birth_us(const char *path);
+
+enum fs_lease {
+    FS_LEASE_CLOSED, // nobody has the file open for writing
+    FS_LEASE_OPEN,   // a writer has it open
+    FS_LEASE_ERROR,  // the file system grants no leases; errno says why
+};
+
+// Whether a writer has the file open, decided by a read lease that is released at once. `fd` must
+// be open for reading only.
+enum fs_lease fs_lease_probe(int fd);
+
+// Refuses a directory that is not writable, lies on a network file system, or lacks birth times or
+// (where `need_leases`) leases. `what` names it in the cause, as "storage.cache". Returns 0, or -1
+// with *cause set.
+int fs_check_local_dir(const char *path, const char *what, bool need_leases, char **cause);
