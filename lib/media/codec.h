@@ -1,0 +1,23 @@
+// What a sample entry says of its codec: the RFC 6381 name that browsers ask for, the picture's
+// size.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/media/media.h"
+
+struct codec_info {
+    enum media_kind kind;
+    char name[64];        // RFC 6381, as "avc1.64001f", "hvc1.1.6.L93.B0", "mp4a.40.2"
+    char family[8];       // "h264", "h265", "aac", else the four characters of the entry
+    uint32_t width;       // video
+    uint32_t height;      // video
+    uint32_t channels;    // audio
+    uint32_t sample_rate; // audio
+};
+
+// Reads a sample entry box (ISO/IEC 14496-12, 8.5.2; 14496-15 for avcC and hvcC; 14496-14 for
+// esds). Returns 0, or -1 with *cause set when the bytes are not such a box; a codec that is not
+// known gets its four characters as name.
+int codec_describe(const uint8_t *entry, size_t entry_size, struct codec_info *info, char **cause);
