@@ -1,0 +1,66 @@
+// What the files of the test camera share. The camera is a program of the tests: it stands on GLib
+// and GStreamer alone and uses nothing of lib/, so that it shares no bug with what it tests.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <gst/gst.h>
+#include <gst/rtsp-server/rtsp-server.h>
+
+// The time axis that frame 0 of the loop stands on.
+enum clock_mode {
+    CLOCK_MEDIA, // frame 0 when the first client comes, at once
+    CLOCK_WALL,  // frame n at UTC time n / fps since the epoch, modulo the loop
+};
+
+// The settings of one mount, as the command line gives them.
+struct mount {
+    char *name; // without the leading slash
+    bool h265;
+    bool audio;
+    enum clock_mode clock;
+    int bframes;
+    int width, height;
+    int fps;
+    int gop_frames;
+    int bitrate_kbps;
+    int length_s;
+    int rtcp_ms; // 0: the server's own default, 5 s
+};
+
+// Parses "NAME[,key=value...]" (testcam.c lists the keys) into a mount that mount_free() releases.
+// NULL and *cause (g_free) on a bad one.
+struct mount *mount_parse(const char *text, char **cause);
+void mount_free(struct mount *m);
+
+// Frames in one loop of the mount: its length, rounded up to whole groups of pictures.
+int mount_frames(const struct mount *m);
+
+// Bytes of one raw picture of the mount, planar YUV 4:2:0.
+size_t picture_size_bytes(const struct mount *m);
+
+// Draws frame `number` of the loop into `yuv`, which has picture_size_bytes().
+void picture_draw(const struct mount *m, int number, uint8_t *yuv);
+
+// One encoded track in memory: access units in decoding order, which loop for ever. Unit i lasts
+// unit_num / unit_den seconds, exactly.
+struct track {
+    GstCaps *caps;
+    GPtrArray *units; // of GstBuffer *
+    int *order;       // place of each unit in presentation order, 0 … units - 1
+    int delay;        // how many units a unit is decoded at most before it is shown
+    int sync_every;   // a loop can be entered at each multiple of this
+    uint64_t unit_num, unit_den;
+};
+
+// Makes sure that the mount's video, or the audio that all mounts share, is in the cache folder
+// `dir`, and loads it. Tracks live until the program ends; the same one is returned for the same
+// content. NULL and *cause (g_free) on failure.
+const struct track *content_video(const struct mount *m, const char *dir, char **cause);
+const struct track *content_audio(const char *dir, char **cause);
+
+// A media factory that serves the tracks (audio may be NULL) as shared, live media for ever.
+// The tracks must outlive it; the mount is copied as far as it is needed.
+GstRTSPMediaFactory *media_factory_new(
+    const struct mount *m, const struct track *video, const struct track *audio);
