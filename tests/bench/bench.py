@@ -1,0 +1,249 @@
+"""The benchmarks behind scripts/bench. Each compares with another program in the same run, alternating, and
+quotes medians: machines differ and drift, ratios hold."""
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import signal
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+SEGMENTS = 11
+RUN = 1767225600000  # 2026-01-01T00:00:00Z
+RECORD_OPTIONS = ("movflags=+frag_keyframe+empty_moov+default_base_moof+frag_discont+negative_cts_offsets"
+                  "+skip_trailer:write_prft=wallclock:flush_packets=1:frag_duration=500000"
+                  ":video_track_timescale=90000")
+
+
+class Table:
+    """Collects the rows and prints them: name, value, unit, target, met."""
+
+    def __init__(self, as_json):
+        self.as_json = as_json
+
+    def row(self, name, value, unit, target=None, met=None):
+        if self.as_json:
+            print(json.dumps({"row": name, "value": value, "unit": unit, "target": target, "met": met}))
+        else:
+            judged = "" if met is None else "met" if met else "NOT MET"
+            print(f"{name:<58} {value:>12.3f} {unit:<14} {target or '':<12} {judged}")
+        sys.stdout.flush()
+
+
+def ffmpeg(*arguments):
+    subprocess.run(["ffmpeg", "-nostdin", "-v", "error", "-y", *map(str, arguments)], check=True)
+
+
+def make_segments(folder):
+    """SEGMENTS segments of 60 s, 1080p 25 fps H.264 at 4 Mbit/s (a moving, noisy picture; key frame every 2 s) with AAC, the
+    video's timestamps jittered by up to 1 ms either way, written with the recorder's flags."""
+    source = folder / "source.mp4"
+    if not source.exists():
+        ffmpeg("-f", "lavfi", "-i", "testsrc2=size=1920x1080:rate=25:duration=60,noise=alls=12:allf=t",
+               "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000:duration=60",
+               "-c:v", "libx264", "-preset", "veryfast", "-bf", "0", "-g", "50", "-sc_threshold", "0", "-b:v", "4M",
+               "-maxrate", "5M", "-bufsize", "4M", "-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "64k", "-video_track_timescale",
+               "90000", folder / "source.tmp.mp4")
+        os.rename(folder / "source.tmp.mp4", source)
+    if not (folder / "done").exists():
+        (folder / "loop.txt").write_text("ffconcat version 1.0\n" + "file source.mp4\n" * SEGMENTS)
+        ffmpeg("-f", "concat", "-i", folder / "loop.txt", "-map", "0:v", "-map", "0:a", "-c", "copy", "-bsf:v",
+               "setts=ts=TS+round((random(0)-0.5)*180)", "-f", "segment", "-segment_time", "60",
+               "-segment_format", "mp4", "-segment_format_options", RECORD_OPTIONS, folder / f"{RUN}-%06d.mp4")
+        (folder / "done").touch()
+    return sorted(folder.glob(f"{RUN}-*.mp4"))[:SEGMENTS]
+
+
+def cpu_of(command):
+    """User and system seconds of one run of a command."""
+    before = os.times()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    after = os.times()
+    return after.children_user - before.children_user + after.children_system - before.children_system
+
+
+def bench_index(build, table, segments, scratch):
+    segment = segments[1]
+    runs = {"ffprobe": [], "index": []}
+    for _ in range(5):
+        runs["ffprobe"].append(cpu_of(["ffprobe", "-v", "error", "-show_format", "-show_streams", segment]))
+        done = subprocess.run([build / "bin/indexbench", segment, scratch, "200"], check=True, capture_output=True)
+        runs["index"].append(json.loads(done.stdout))
+    figures = {key: statistics.median(run[key] for run in runs["index"]) for key in runs["index"][0]}
+    ours = figures["cpu_us"] / 1e6
+    ffprobe = statistics.median(runs["ffprobe"])
+    table.row("ffprobe -show_format -show_streams of one segment, CPU", ffprobe * 1e3, "ms")
+    table.row("parse + seal + insert of the segment, CPU without syncs", ours * 1e3, "ms")
+    table.row("  of it parse", figures["parse_us"] / 1e3, "ms")
+    table.row("  of it seal (moov built and written)", figures["seal_us"] / 1e3, "ms")
+    table.row("  of it insert (frames and row)", figures["insert_us"] / 1e3, "ms")
+    table.row("ffprobe / ours", ffprobe / ours, "x", ">= 500 x", ffprobe / ours >= 500)
+    table.row("packed table, video", figures["video_bytes_per_frame"], "bytes/frame", "<= 2.6",
+              figures["video_bytes_per_frame"] <= 2.6)
+    table.row("packed table, audio", figures["audio_bytes_per_frame"], "bytes/frame", "<= 1.1",
+              figures["audio_bytes_per_frame"] <= 1.1)
+
+
+def wait_for(what, predicate, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not (value := predicate()):
+        if time.monotonic() > deadline:
+            sys.exit(f"bench: {what} did not happen within {seconds} s")
+        time.sleep(0.05)
+    return value
+
+
+class Process:
+    """A program of ours in the background, ended with the block."""
+
+    def __init__(self, log, *command):
+        self.log = open(log, "ab")
+        self.child = subprocess.Popen(list(map(str, command)), stdout=self.log, stderr=self.log)
+
+    def __enter__(self):
+        return self.child
+
+    def __exit__(self, *_):
+        self.child.send_signal(signal.SIGTERM)
+        self.child.wait()
+        self.log.close()
+
+
+def index_archive(build, segments, data):
+    """Lets the real indexer take the segments in, as the cache of a finished run."""
+    cache = data / "cache/bench/main"
+    cache.mkdir(parents=True)
+    for path in segments:
+        shutil.copy(path, cache / path.name)
+    (cache / f"{RUN}.json").write_text(json.dumps({
+        "version": 1, "camera": "bench", "stream": "main", "run": RUN, "node": "bench", "start_us": RUN * 1000,
+        "end_us": RUN * 1000 + len(segments) * 60_000_000, "reason": "stopped", "detail": None}))
+    config = data / "keepframe.yaml"
+    config.write_text("cameras: {bench: {url: 'rtsp://127.0.0.1:9/none'}}\n")
+    catalog = data / "catalog.db"
+
+    def rows():
+        if not catalog.exists():
+            return []
+        with sqlite3.connect(f"file:{catalog}?mode=ro", uri=True) as database:
+            try:
+                return database.execute("SELECT start_us, end_us FROM segment ORDER BY start_us").fetchall()
+            except sqlite3.OperationalError:
+                return []
+
+    with Process(data / "indexer.log", build / "bin/keepframe-indexer", "run", "-c", config, "--data", data):
+        wait_for("indexing", lambda: len(rows()) == len(segments))
+    return rows()
+
+
+def start_nginx(folder, port):
+    (folder / "www").mkdir(exist_ok=True)
+    (folder / "nginx.conf").write_text(f"""
+daemon off; worker_processes auto; pid {folder}/nginx.pid; error_log {folder}/nginx-error.log;
+events {{ worker_connections 1024; }}
+http {{ sendfile on; tcp_nopush on; access_log off; client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2;
+  fastcgi_temp_path {folder}/t3; uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
+  server {{ listen 127.0.0.1:{port}; root {folder}/www; }} }}
+""")
+    return Process(folder / "nginx.log", "nginx", "-e", folder / "nginx-error.log", "-c", folder / "nginx.conf")
+
+
+def free_port():
+    import socket
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def machine_busy_seconds():
+    """Busy CPU seconds of the whole machine since boot."""
+    fields = list(map(int, pathlib.Path("/proc/stat").read_text().splitlines()[0].split()[1:9]))
+    return (sum(fields) - fields[3] - fields[4]) / os.sysconf("SC_CLK_TCK")
+
+
+def load(build, address, path, clients, discard=False):
+    host, port = address.rsplit(":", 1)
+    before = machine_busy_seconds()
+    done = subprocess.run([build / "bin/httpload", *(["--discard"] if discard else []), host, port, path, str(clients)],
+                          check=True, capture_output=True, text=True)
+    result = json.loads(done.stdout)
+    result["cpu"] = machine_busy_seconds() - before
+    return result
+
+
+def compare(build, table, ours, theirs, clients, rounds, discard=False):
+    """Alternates rounds of both servers; each round repeats until it has moved enough bytes to be timed."""
+    results = {"ours": [], "nginx": []}
+    for _ in range(rounds):
+        for name, (address, path) in (("ours", ours), ("nginx", theirs)):
+            repeats = max(1, 16 // clients)
+            loads = [load(build, address, path, clients, discard) for _ in range(repeats)]
+            size = sum(one["bytes"] for one in loads)
+            results[name].append((size / sum(one["seconds"] for one in loads) / 1e6,
+                                  sum(one["cpu"] for one in loads) / (size / 1e9)))
+    reader = "discarding" if discard else "reading"
+    rate = {name: statistics.median(run[0] for run in runs) for name, runs in results.items()}
+    cpu = {name: statistics.median(run[1] for run in runs) for name, runs in results.items()}
+    table.row(f"{clients} {reader} client(s), Keepframe", rate["ours"], "MB/s")
+    table.row(f"{clients} {reader} client(s), nginx", rate["nginx"], "MB/s")
+    ratio = statistics.median(a[0] / b[0] for a, b in zip(results["ours"], results["nginx"]))
+    table.row("  throughput, Keepframe / nginx", ratio, "x", ">= 1.0 x", ratio >= 1.0)
+    cost = cpu["ours"] / cpu["nginx"]
+    table.row("  CPU per GB of the whole machine, Keepframe / nginx", cost, "x",
+              None if discard else "<= 1.0 x", None if discard else cost <= 1.0)
+
+
+def bench_playback(build, table, segments, scratch):
+    data = scratch / "data"
+    data.mkdir()
+    rows = index_archive(build, segments, data)
+    runtime = data / "run"
+    runtime.mkdir(exist_ok=True)
+    (runtime / "webui.json").write_text(json.dumps({
+        "version": 1, "node": "bench", "database": str(data), "cache": str(data / "cache"), "listen": "127.0.0.1:0",
+        "volumes": [{"path": str(data / "video")}],
+        "streams": [{"camera": "bench", "stream": "main", "segment_us": 60_000_000, "enabled": True}]}))
+    start = rows[0][0] + 30_000_000
+    path = f"/video/bench/main.mp4?start={start // 1000000}.{start % 1000000:06d}&duration=600"
+    port = free_port()
+    with Process(data / "webui.log", build / "bin/keepframe-webui", "run", "--runtime", runtime), \
+            start_nginx(scratch, port):
+        address_file = runtime / "webui.address"
+        wait_for("the start of webui", lambda: address_file.exists() and address_file.read_text().strip())
+        address = address_file.read_text().strip()
+        with urllib.request.urlopen(f"http://{address}{path}") as answer, open(scratch / "www/range.mp4", "wb") as file:
+            shutil.copyfileobj(answer, file)
+        table.row("a range of 10 min", os.path.getsize(scratch / "www/range.mp4") / 1e6, "MB")
+        wait_for("the start of nginx", lambda: (scratch / "nginx.pid").exists())
+
+        ours, theirs = (address, path), (f"127.0.0.1:{port}", "/range.mp4")
+        first = [(load(build, *ours, 1)["first_byte_ms"], load(build, *theirs, 1)["first_byte_ms"]) for _ in range(21)]
+        table.row("first byte, Keepframe, warm", statistics.median(one[0] for one in first), "ms", "<= 2 ms",
+                  statistics.median(one[0] for one in first) <= 2)
+        table.row("first byte, nginx, the whole file", statistics.median(one[1] for one in first), "ms")
+        for clients in (1, 8, 64):
+            compare(build, table, ours, theirs, clients, rounds=7 if clients < 64 else 5)
+        compare(build, table, ours, theirs, 8, rounds=5, discard=True)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", type=pathlib.Path, required=True)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("what", choices=("index", "playback"))
+    options = parser.parse_args()
+    content = options.build / "bench"
+    content.mkdir(exist_ok=True)
+    segments = make_segments(content)
+    with tempfile.TemporaryDirectory(prefix="keepframe-bench-", dir=options.build) as scratch:
+        bench = {"index": bench_index, "playback": bench_playback}[options.what]
+        bench(options.build, Table(options.json), segments, pathlib.Path(scratch))
+
+
+main()
