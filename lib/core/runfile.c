@@ -24,9 +24,9 @@ void runfile_fini(struct runfile *runfile)
     *runfile = (struct runfile){0};
 }
 
-static char *runfile_string(const char *string)
+static char *runfile_string(const json_t *value)
 {
-    return string ? xstrdup(string) : NULL;
+    return json_is_string(value) ? xstrdup(json_string_value(value)) : NULL;
 }
 
 int runfile_load(struct runfile *runfile, const char *path, char **cause)
@@ -39,13 +39,13 @@ int runfile_load(struct runfile *runfile, const char *path, char **cause)
     json_t *root = json_loadb(text, size, 0, &error);
     free(text);
     int version;
-    const char *camera, *stream, *node, *reason = NULL, *detail = NULL;
+    const char *camera, *stream, *node;
     json_int_t run, start_us, end_us = 0;
-    json_t *end = NULL;
+    json_t *end = NULL, *reason = NULL, *detail = NULL;
     if (root == NULL ||
-        json_unpack_ex(root, &error, 0, "{s:i, s:s, s:s, s:I, s:s, s:I, s?o, s?s?, s?s?}",
-            "version", &version, "camera", &camera, "stream", &stream, "run", &run, "node", &node,
-            "start_us", &start_us, "end_us", &end, "reason", &reason, "detail", &detail) < 0) {
+        json_unpack_ex(root, &error, 0, "{s:i, s:s, s:s, s:I, s:s, s:I, s?o, s?o, s?o}", "version",
+            &version, "camera", &camera, "stream", &stream, "run", &run, "node", &node, "start_us",
+            &start_us, "end_us", &end, "reason", &reason, "detail", &detail) < 0) {
         *cause = xasprintf("%s: not a run file: %s", path, error.text);
         json_decref(root);
         return -1;
