@@ -90,8 +90,7 @@ enum {
 struct config_source {
     const char *file; // -c FILE
     const char *data; // --data DIR, or NULL: sets the defaults of database, cache, volume, runtime
-    const char *
-        runtime; // --runtime DIR, or NULL: default of `runtime`; a key in the file wins over --data
+    const char *runtime; // --runtime DIR, or NULL: wins over the file, which wins over --data
     unsigned flags;
 };
 
