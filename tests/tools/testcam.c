@@ -23,7 +23,7 @@ static const char mount_help[] =
     "  width=N [640]            height=N [360]          fps=N [25]\n"
     "  gop=FRAMES [25]          bitrate=KBIT/S [500]    length=S of the loop [24]\n"
     "  rtcp=MS between sender reports [the server's default, 5000]\n"
-    "  clock=media|wall [media] the loop begins with the first client, or the picture shows\n"
+    "  clock=media|wall [media] the loop begins when a client comes, or the picture shows\n"
     "                           UTC modulo the loop's length\n";
 
 struct options {

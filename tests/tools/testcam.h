@@ -10,7 +10,7 @@
 
 // The time axis that frame 0 of the loop stands on.
 enum clock_mode {
-    CLOCK_MEDIA, // frame 0 when the first client comes, at once
+    CLOCK_MEDIA, // frame 0 when a client comes, at once
     CLOCK_WALL,  // frame n at UTC time n / fps since the epoch, modulo the loop
 };
 
@@ -60,7 +60,7 @@ struct track {
 const struct track *content_video(const struct mount *m, const char *dir, char **cause);
 const struct track *content_audio(const char *dir, char **cause);
 
-// A media factory that serves the tracks (audio may be NULL) as shared, live media for ever.
+// A media factory that serves the tracks (audio may be NULL) to each client for ever, on its own.
 // The tracks must outlive it; the mount is copied as far as it is needed.
 GstRTSPMediaFactory *media_factory_new(
     const struct mount *m, const struct track *video, const struct track *audio);

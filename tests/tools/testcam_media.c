@@ -14,6 +14,15 @@
 
 #define LATE_MAX GST_SECOND
 
+// The server's media, but for its sender reports, which say when a frame was captured: by default
+// they say when it passed on its way to the sink, which differs for each track and frame.
+struct _TestcamMedia {
+    GstRTSPMedia parent;
+};
+
+G_DECLARE_FINAL_TYPE(TestcamMedia, testcam_media, TESTCAM, MEDIA, GstRTSPMedia)
+G_DEFINE_FINAL_TYPE(TestcamMedia, testcam_media, GST_TYPE_RTSP_MEDIA)
+
 struct feed {
     const struct track *track;
     GstElement *src; // not owned; the feed dies with it
@@ -22,11 +31,12 @@ struct feed {
     bool started;
 };
 
-// One life of a mount's media, from its first client to its last.
+// What one client is served.
 struct session {
     GMutex lock; // the feeds of the two tracks start in threads of their own
     bool started;
     int64_t origin_ns; // running time of unit 0
+    int64_t start_ns;  // where the tracks begin, from unit 0
     enum clock_mode clock;
     GstClockTime delay; // from the capture of a frame until its turn to be decoded
     struct feed video, audio;
@@ -45,15 +55,24 @@ static uint64_t unit_after(const struct track *t, int64_t time_ns)
     return gst_util_uint64_scale_ceil((uint64_t)time_ns, t->unit_den, GST_SECOND * t->unit_num);
 }
 
+// Sets the axis by the first feed that comes. Both tracks begin at the same instant, or ffmpeg
+// would learn their true distance from the first sender report only, and move one of them then.
 static void session_start(struct session *s, int64_t now_ns)
 {
+    const struct track *t = s->video.track;
+    uint64_t first;
+
     g_mutex_lock(&s->lock);
     if (!s->started) {
         s->started = true;
-        if (s->clock == CLOCK_WALL)
+        if (s->clock == CLOCK_WALL) {
             s->origin_ns = now_ns - g_get_real_time() * 1000;
-        else
+            first = unit_after(t, now_ns + (int64_t)s->delay - s->origin_ns);
+            first = (first + t->sync_every - 1) / t->sync_every * t->sync_every;
+            s->start_ns = (int64_t)unit_time(t, first);
+        } else {
             s->origin_ns = now_ns + (int64_t)s->delay;
+        }
     }
     g_mutex_unlock(&s->lock);
 }
@@ -67,7 +86,7 @@ static void feed_follow(struct feed *f, int64_t now_ns)
 
     if (!f->started) {
         f->started = true;
-        f->next = (unit_after(t, now) + t->sync_every - 1) / t->sync_every * t->sync_every;
+        f->next = unit_after(t, f->session->start_ns);
     } else if ((int64_t)unit_time(t, f->next) + (int64_t)LATE_MAX < now) {
         sync = unit_after(t, now) / t->sync_every * t->sync_every;
         f->next = MAX(f->next, sync);
@@ -129,6 +148,23 @@ static void media_prepared_cb(GstRTSPMedia *media, gpointer arg)
     }
 }
 
+static gboolean setup_rtpbin(GstRTSPMedia *media, GstElement *rtpbin)
+{
+    (void)media;
+    g_object_set(rtpbin, "rtcp-sync-send-time", FALSE, NULL);
+    return TRUE;
+}
+
+static void testcam_media_class_init(TestcamMediaClass *class)
+{
+    GST_RTSP_MEDIA_CLASS(class)->setup_rtpbin = setup_rtpbin;
+}
+
+static void testcam_media_init(TestcamMedia *media)
+{
+    (void)media;
+}
+
 // What a factory needs to configure each of its medias.
 struct source {
     enum clock_mode clock;
@@ -174,8 +210,10 @@ GstRTSPMediaFactory *media_factory_new(
         m->h265 ? "h265" : "h264", audio ? "appsrc name=audio ! rtpmp4gpay name=pay1 pt=97" : "");
 
     *source = (struct source){m->clock, m->rtcp_ms, video, audio};
+    gst_rtsp_media_factory_set_media_gtype(factory, testcam_media_get_type());
     gst_rtsp_media_factory_set_launch(factory, launch);
-    gst_rtsp_media_factory_set_shared(factory, TRUE);
+    // Shared media would answer 503 to a client that wants audio beside one that does not.
+    gst_rtsp_media_factory_set_shared(factory, FALSE);
     gst_rtsp_media_factory_set_protocols(factory, GST_RTSP_LOWER_TRANS_TCP);
     g_signal_connect_data(
         factory, "media-configure", G_CALLBACK(media_configure_cb), source, source_free_cb, 0);

@@ -1,0 +1,295 @@
+"""The test camera itself: what the other whole-system tests take for granted about it."""
+import hashlib
+import json
+import os
+import re
+import signal
+import socket
+import struct
+import subprocess
+import time
+import urllib.parse
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+import picture
+
+ROOT = Path(__file__).resolve().parents[2]
+PASSWORD = "p%\"9'@:/w&x=Q[7]"
+
+# Mends the first access unit of an RTSP session, which ffmpeg delivers without a time.
+SETTS = ("setts=pts='if(eq(PTS,NOPTS),if(eq(NEXT_PTS,NEXT_DTS),NEXT_PTS-DURATION,"
+         "NEXT_PTS-4*DURATION),PTS)':dts='if(eq(N,0),if(eq(NEXT_PTS,NEXT_DTS),NEXT_PTS-DURATION,"
+         "NEXT_PTS-8*DURATION),if(eq(PTS,DTS)*eq(PREV_OUTPTS,PREV_OUTDTS),DTS,"
+         "if(lt(N,4),PREV_OUTDTS+DURATION,DTS)))'")
+
+
+@pytest.fixture
+def binary(request):
+    build = request.config.getoption("build", None)
+    return (Path(build) if build else ROOT / "build" / "asan") / "bin" / "testcam"
+
+
+class Camera:
+    def __init__(self, binary, folder, cache, *arguments, password=None):
+        self.folder, self.password = folder, password
+        command = [binary, "--port-file", folder / "port", "--cache", cache]
+        if password:
+            (folder / "password").write_text(password + "\n")
+            command += ["--user", "nvr", "--password-file", folder / "password"]
+        self.process = subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, text=True)
+
+    def wait(self):
+        """Waits until clients may come."""
+        line = self.process.stdout.readline()
+        self.port = int((self.folder / "port").read_text())
+        assert line == f"testcam: listening on rtsp://127.0.0.1:{self.port}/\n"
+        return self
+
+    def url(self, mount, password=None):
+        password = password or self.password
+        user = f"nvr:{urllib.parse.quote(password, safe='')}@" if password else ""
+        return f"rtsp://{user}127.0.0.1:{self.port}/{mount}"
+
+    def end(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(10)
+
+
+@pytest.fixture
+def camera(binary, tmp_path):
+    """A function that starts a camera and waits for it; they all end with the test."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "keepframe-testcam"
+    started = []
+
+    def start(*arguments, **options):
+        folder = tmp_path / f"camera-{len(started)}"
+        folder.mkdir()
+        started.append(Camera(binary, folder, options.pop("cache", cache), *arguments, **options))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.end()
+
+
+def record(url, path, seconds, *options, media=None):
+    """Records as a recorder does, without decoding; returns what ffmpeg said."""
+    inputs = ["-allowed_media_types", media] if media else []
+    video = [] if media == "audio" else ["-bsf:v", SETTS]
+    result = subprocess.run(
+        ["ffmpeg", "-nostdin", "-hide_banner", "-v", "error", "-y", "-rtsp_transport", "tcp",
+         "-timeout", "5000000", *inputs, "-i", url, "-t", str(seconds), "-map", "0", "-c", "copy",
+         *video, *options, "-f", "mp4", path], capture_output=True, text=True, timeout=60)
+    return result.stderr
+
+
+def packets(path, kind):
+    probe = subprocess.run(
+        ["ffprobe", "-v", "error", "-select_streams", f"{kind}:0", "-show_entries",
+         "packet=pts_time,dts_time,flags", "-of", "json", path], check=True, capture_output=True)
+    return json.loads(probe.stdout)["packets"]
+
+
+def picture_types(path):
+    probe = subprocess.run(
+        ["ffprobe", "-v", "error", "-select_streams", "v:0", "-show_entries", "frame=pict_type",
+         "-of", "csv=p=0", path], check=True, capture_output=True, text=True)
+    return re.sub("[^IPB]", "", probe.stdout)
+
+
+def decode_errors(path):
+    return subprocess.run(
+        ["ffmpeg", "-nostdin", "-v", "error", "-i", path, "-map", "0", "-f", "framemd5", "-y", "/dev/null"],
+        capture_output=True, text=True).stderr
+
+
+def steps(times):
+    return [b - a for a, b in zip(times, times[1:])]
+
+
+@pytest.mark.parametrize("mount, password, pattern", [
+    ("h264,codec=h264", None, "IP{24}"),
+    ("h264,codec=h264", PASSWORD, "IP{24}"),
+    ("h264b,codec=h264,bframes=2,audio=aac,rtcp=500", PASSWORD, "I(BBP){8}"),
+    ("h265b,codec=h265,bframes=3,audio=aac,rtcp=500", PASSWORD, "I(BBBP){6}"),
+    ("h265b,codec=h265,bframes=3,audio=aac,rtcp=500", None, "I(BBBP){6}"),
+])
+def test_serves_what_was_asked_for(camera, tmp_path, mount, password, pattern):
+    one = camera(mount, password=password).wait()
+    path = tmp_path / "out.mp4"
+
+    assert record(one.url(mount.split(",")[0]), path, 4) == ""
+    assert decode_errors(path) == ""
+    assert re.fullmatch(f"[IPB]*?({pattern}){{2,}}[IPB]*", picture_types(path))
+    video = packets(path, "v")
+    assert 90 <= len(video) <= 110
+    decoded = [float(p["dts_time"]) for p in video]
+    assert all(a < b for a, b in zip(decoded, decoded[1:]))
+    assert len(packets(path, "a") if "aac" in mount else []) == pytest.approx(
+        4 * 48000 / 1024 if "aac" in mount else 0, abs=25)
+    shown = picture.frames(path, 640)
+    assert all((b - a) % 600 == 1 for (_, a), (_, b) in zip(shown, shown[1:]))
+    # No jump with the first sender report, but for where ffmpeg and the report round.
+    assert all(s == pytest.approx(0.04, abs=0.006) for s in steps([t for t, _ in shown[5:]]))
+    heard = [float(p["pts_time"]) for p in packets(path, "a")] if "aac" in mount else []
+    assert all(s == pytest.approx(1024 / 48000, abs=0.006) for s in steps(heard[5:]))
+
+
+def test_refuses_a_wrong_password(camera, tmp_path):
+    one = camera("cam", password=PASSWORD).wait()
+
+    assert "401" in record(one.url("cam", password="x" + PASSWORD), tmp_path / "out.mp4", 1)
+    one.password = None
+    assert "401" in record(one.url("cam"), tmp_path / "out.mp4", 1)
+
+
+def test_wraps_without_a_hole_or_an_overlap(camera, tmp_path):
+    one = camera("eye,bframes=2,length=2", "ear,audio=aac,length=2").wait()
+    video, audio = tmp_path / "video.mp4", tmp_path / "audio.mp4"
+
+    # The audio's own loop is 8 s.
+    with ThreadPoolExecutor() as pool:
+        eye = pool.submit(record, one.url("eye"), video, 6)
+        ear = pool.submit(record, one.url("ear"), audio, 9, media="audio")
+    assert eye.result() == ear.result() == ""
+    shown = picture.frames(video, 640)[4:]
+    assert [n for _, n in shown].count(0) >= 2
+    assert all((b - a) % 50 == 1 for (_, a), (_, b) in zip(shown, shown[1:]))
+    assert all(step == pytest.approx(0.04, abs=0.001) for step in steps([t for t, _ in shown]))
+
+    heard = [float(p["pts_time"]) for p in packets(audio, "a")][2:]
+    assert heard[-1] - heard[0] > 8.2
+    assert all(step == pytest.approx(1024 / 48000, abs=0.001) for step in steps(heard))
+    assert decode_errors(audio) == ""
+
+
+def test_shows_the_wall_clock_when_asked(camera):
+    one = camera("cam,clock=wall,length=10").wait()
+    options = ["-rtsp_transport", "tcp", "-fflags", "nobuffer", "-flags", "low_delay", "-threads", "1"]
+    late = []
+
+    for number in picture.bands(one.url("cam"), 640, [*options, "-t", "4"]):
+        late.append((time.time() - number / 25) % 10)
+    assert len(late) > 50
+    assert all(seconds < 2 for seconds in late)
+    assert min(late) < 0.3
+
+
+def test_serves_again_after_each_client_and_several_at_once(camera, tmp_path):
+    one = camera("cam,bframes=2,audio=aac").wait()
+    command = ["ffmpeg", "-nostdin", "-v", "error", "-rtsp_transport", "tcp", "-i", one.url("cam"),
+               "-c", "copy", "-flush_packets", "1", "-f", "h264", "pipe:1"]
+
+    for _ in range(5):
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as client:
+            assert client.stdout.read(4096)
+            client.kill()
+    clients = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(3)]
+    for client in clients:
+        assert len(client.stdout.read(100000)) == 100000
+        client.kill()
+        client.communicate()
+    assert record(one.url("cam"), tmp_path / "out.mp4", 2) == ""
+
+
+def test_goes_on_after_a_stop_without_a_burst(camera, tmp_path):
+    one = camera("cam,length=10").wait()
+    path = tmp_path / "out.mkv"
+    command = ["ffmpeg", "-nostdin", "-v", "error", "-rtsp_transport", "tcp", "-timeout", "9000000",
+               "-i", one.url("cam"), "-t", "6", "-c", "copy", "-progress", "pipe:1",
+               "-stats_period", "0.1", path]
+
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as client:
+        for line in client.stdout:
+            if line.startswith("out_time_us=") and line[12:].strip().isdigit() and int(line[12:]) > 1e6:
+                break
+        one.process.send_signal(signal.SIGSTOP)
+        time.sleep(3)
+        one.process.send_signal(signal.SIGCONT)
+        client.stdout.read()
+        assert client.wait(30) == 0
+    shown = picture.frames(path, 640)[2:]
+    jumps = [(b[0] - a[0], (b[1] - a[1]) % 250, b[1]) for a, b in zip(shown, shown[1:])
+             if b[0] - a[0] > 0.1]
+    assert len(jumps) == 1
+    seconds, count, number = jumps[0]
+    assert 2 < seconds < 4.5
+    assert count == round(seconds * 25)
+    assert number % 25 == 0
+    assert record(one.url("cam"), tmp_path / "again.mp4", 2) == ""
+
+
+def test_sends_reports_at_the_interval_asked_for(camera):
+    one = camera("cam,rtcp=500").wait()
+    peer = socket.create_connection(("127.0.0.1", one.port), 10)
+    stream = peer.makefile("rb")
+    base, session = one.url("cam"), ""
+
+    def ask(method, url, *headers):
+        ask.number += 1
+        lines = [f"{method} {url} RTSP/1.0", f"CSeq: {ask.number}", *headers, "", ""]
+        peer.sendall("\r\n".join(lines).encode())
+        reply = b""
+        while not reply.endswith(b"\r\n\r\n"):
+            reply += stream.readline()
+        assert b" 200 " in reply, reply
+        length = re.search(rb"Content-Length: (\d+)", reply)
+        return (reply + stream.read(int(length[1]) if length else 0)).decode()
+
+    ask.number = 0
+    control = re.search(r"m=video.*?a=control:(\S+)", ask("DESCRIBE", base), re.S)[1]
+    control = control if control.startswith("rtsp:") else f"{base}/{control}"
+    reply = ask("SETUP", control, "Transport: RTP/AVP/TCP;unicast;interleaved=0-1")
+    session = re.search(r"Session: ([^;\r]+)", reply)[1]
+    ask("PLAY", base, f"Session: {session}")
+    began, reports = time.monotonic(), []
+    while time.monotonic() - began < 5:
+        magic, channel, length = struct.unpack(">cBH", stream.read(4))
+        body = stream.read(length)
+        assert magic == b"$"
+        if channel == 1 and body[1] == 200:
+            reports.append(time.monotonic() - began)
+    peer.close()
+    assert reports[0] < 1
+    # RFC 3550 varies the interval by half of it up and down.
+    assert 5 <= len(reports) <= 20
+
+
+def test_ends_at_once_with_0(camera):
+    one = camera("cam").wait()
+    assert one.end() == 0
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", one.port))
+
+
+def test_cameras_that_start_at_once_make_the_content_once(camera, tmp_path):
+    cache = tmp_path / "cache"
+    mount = "cam,width=320,height=180,length=2"
+    several = [camera(mount, cache=cache) for _ in range(3)]
+
+    for one in several:
+        one.wait()
+    assert [p.suffix for p in sorted(cache.iterdir())] == [".mkv", ".lock"]
+    path = next(cache.glob("*.mkv"))
+    before = (path.stat().st_ino, hashlib.sha256(path.read_bytes()).digest())
+    camera(mount, cache=cache).wait()
+    assert before == (path.stat().st_ino, hashlib.sha256(path.read_bytes()).digest())
+    assert list(picture.bands(path, 320)) == list(range(50))
+
+
+@pytest.mark.parametrize("mount, reason", [
+    ("cam,codec=vp8", "codec must be h264 or h265"),
+    ("cam,speed=2", "unknown key speed"),
+    ("cam,fps=x", "fps must be a number"),
+    ("cam,width=333", "width and height must be even"),
+    ("cam,fps", "fps is not key=value"),
+])
+def test_names_a_bad_setting(binary, mount, reason):
+    result = subprocess.run([binary, mount], capture_output=True, text=True, timeout=10)
+    assert result.returncode == 1
+    assert f"testcam: {mount}: {reason}" in result.stderr
