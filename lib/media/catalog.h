@@ -22,8 +22,11 @@ enum catalog_status {
     CATALOG_OK = 0,
     CATALOG_NONE,  // there is no such row
     CATALOG_BUSY,  // a reader came while no writer lives or the writer starts: try again soon
-    CATALOG_ERROR, // *cause says what and what to do
+    CATALOG_ERROR, // *cause says what and what to do (a string of the caller's); for this one only
 };
+
+// No segment lasts longer.
+#define CATALOG_DURATION_US_MAX (INT64_C(24) * 3600 * 1000000)
 
 // Opens the catalog in directory `database` for its one writer: makes or migrates it (with a backup
 // before), refuses a newer one. Returns NULL with *cause set on failure.
@@ -96,6 +99,7 @@ struct catalog_run {
     int64_t start_us;
     int64_t end_us; // 0 while it lives
     char reason[32];
+    char detail[256];    // the recorder's last words
     struct segtime time; // state after its last committed segment
 };
 
@@ -144,7 +148,8 @@ enum catalog_status catalog_codec_add(
 enum catalog_status catalog_run_put(
     struct catalog *catalog, const struct catalog_run *run, char **cause);
 
-// Stores the packed table, durable before it returns; to be called before the row's transaction.
+// Stores the packed table; to be called before catalog_segment_add(). catalog_commit() makes it
+// durable before the rows.
 enum catalog_status catalog_frames_put(struct catalog *catalog,
     const struct catalog_segment *segment, const void *packed, size_t packed_size, char **cause);
 
@@ -168,6 +173,7 @@ struct catalog_garbage {
 
 enum catalog_status catalog_garbage_list(
     struct catalog *catalog, struct catalog_garbage **garbage, size_t *count, char **cause);
+void catalog_garbage_free(struct catalog_garbage *garbage, size_t count);
 enum catalog_status catalog_garbage_done(struct catalog *catalog, int64_t id, char **cause);
 
 // The oldest segments of a volume across all streams (for min_free), or of one stream that end
@@ -177,5 +183,10 @@ enum catalog_status catalog_oldest_on_volume(struct catalog *catalog, int64_t vo
 enum catalog_status catalog_oldest_of_stream(struct catalog *catalog, int64_t stream_id,
     int64_t before_us, size_t limit, struct catalog_segments *segments, char **cause);
 
-// Unlinks the frames databases of days that have no row any more.
+// Forgets the runs of a stream that ended before `before_us` and have no segment.
+enum catalog_status catalog_runs_expire(
+    struct catalog *catalog, int64_t stream_id, int64_t before_us, char **cause);
+
+// Unlinks the frames databases of days that have no row any more. Not while frames are put whose
+// rows are still to come.
 enum catalog_status catalog_frames_expire(struct catalog *catalog, char **cause);

@@ -1,0 +1,357 @@
+// The catalog: opening, transactions, and everything but segments: streams, volumes, codecs, runs.
+// See catalog.h.
+#include "lib/media/catalog.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sqlite3.h>
+
+#include "lib/core/alloc.h"
+#include "lib/core/timeutil.h"
+#include "lib/media/catalog_impl.h"
+#include "lib/media/catalog_schema.h"
+
+enum {
+    CATALOG_WAL_SIZE_MAX = 16 * 1024 * 1024,
+    CATALOG_MOVED_US_MAX = 1000, // how far an equal start is moved on, at most, by all means
+};
+
+static enum catalog_status catalog_open(
+    const char *database, bool writer, struct catalog **opened, char **cause)
+{
+    struct catalog *catalog = xcalloc(1, sizeof(*catalog));
+    frames_init(&catalog->frames, database, writer);
+    char *path = xasprintf("%s/catalog.db", database);
+    enum catalog_status status =
+        catalog_db_open(&catalog->db, path, writer, CATALOG_WAL_SIZE_MAX, cause);
+    free(path);
+    if (status == CATALOG_OK)
+        status = writer ? catalog_schema_migrate(&catalog->db, &catalog_schema_steps, cause)
+                        : catalog_schema_check(&catalog->db, &catalog_schema_steps, cause);
+    if (status != CATALOG_OK) {
+        catalog_close(catalog);
+        return status;
+    }
+    *opened = catalog;
+    return CATALOG_OK;
+}
+
+struct catalog *catalog_open_writer(const char *database, char **cause)
+{
+    struct catalog *catalog;
+    return catalog_open(database, true, &catalog, cause) == CATALOG_OK ? catalog : NULL;
+}
+
+enum catalog_status catalog_open_reader(
+    const char *database, struct catalog **catalog, char **cause)
+{
+    return catalog_open(database, false, catalog, cause);
+}
+
+void catalog_close(struct catalog *catalog)
+{
+    if (catalog == NULL)
+        return;
+    frames_fini(&catalog->frames);
+    catalog_db_close(&catalog->db);
+    free(catalog);
+}
+
+enum catalog_status catalog_begin(struct catalog *catalog, char **cause)
+{
+    return catalog_db_exec(&catalog->db, "BEGIN IMMEDIATE", cause);
+}
+
+enum catalog_status catalog_commit(struct catalog *catalog, char **cause)
+{
+    // A row never points at frames that are not durable.
+    enum catalog_status status = frames_commit(&catalog->frames, cause);
+    return status == CATALOG_OK ? catalog_db_exec(&catalog->db, "COMMIT", cause) : status;
+}
+
+void catalog_rollback(struct catalog *catalog)
+{
+    frames_rollback(&catalog->frames);
+    if (!sqlite3_get_autocommit(catalog->db.handle))
+        sqlite3_exec(catalog->db.handle, "ROLLBACK", NULL, NULL, NULL);
+}
+
+// --- Streams ---
+
+#define CATALOG_STREAM_SELECT                                                                      \
+    "SELECT stream.id, camera, name, ifnull(first_us, 0), ifnull(last_us, 0), bytes, segments"     \
+    " FROM stream JOIN stream_total ON stream_total.stream_id = stream.id"
+
+static void catalog_stream_read(sqlite3_stmt *row, struct catalog_stream *stream)
+{
+    *stream = (struct catalog_stream){
+        .id = sqlite3_column_int64(row, 0),
+        .first_us = sqlite3_column_int64(row, 3),
+        .last_us = sqlite3_column_int64(row, 4),
+        .bytes = (uint64_t)sqlite3_column_int64(row, 5),
+        .segments = (uint64_t)sqlite3_column_int64(row, 6),
+    };
+    snprintf(stream->camera, sizeof(stream->camera), "%s", sqlite3_column_text(row, 1));
+    snprintf(stream->stream, sizeof(stream->stream), "%s", sqlite3_column_text(row, 2));
+}
+
+enum catalog_status catalog_streams(
+    struct catalog *catalog, struct catalog_stream **streams, size_t *count, char **cause)
+{
+    *streams = NULL;
+    *count = 0;
+    sqlite3_stmt *row;
+    enum catalog_status status = catalog_db_start(
+        &catalog->db, &row, cause, CATALOG_STREAM_SELECT " ORDER BY camera, name", "");
+    if (status != CATALOG_OK)
+        return status;
+    size_t capacity = 0;
+    while ((status = catalog_db_step(&catalog->db, row, cause)) == CATALOG_OK) {
+        ARRAY_RESERVE(*streams, *count, capacity);
+        catalog_stream_read(row, &(*streams)[(*count)++]);
+    }
+    if (status == CATALOG_NONE)
+        return CATALOG_OK;
+    free(*streams);
+    *streams = NULL;
+    *count = 0;
+    return status;
+}
+
+enum catalog_status catalog_stream_find(struct catalog *catalog, const char *camera,
+    const char *stream, struct catalog_stream *found, char **cause)
+{
+    sqlite3_stmt *row;
+    enum catalog_status status = catalog_db_start(&catalog->db, &row, cause,
+        CATALOG_STREAM_SELECT " WHERE camera = ? AND name = ?", "tt", camera, stream);
+    if (status == CATALOG_OK)
+        status = catalog_db_step(&catalog->db, row, cause);
+    if (status != CATALOG_OK)
+        return status;
+    catalog_stream_read(row, found);
+    catalog_db_end(row);
+    return CATALOG_OK;
+}
+
+enum catalog_status catalog_stream_add(
+    struct catalog *catalog, const char *camera, const char *stream, int64_t *id, char **cause)
+{
+    enum catalog_status status = catalog_db_integer(&catalog->db, id, cause,
+        "SELECT id FROM stream WHERE camera = ? AND name = ?", "tt", camera, stream);
+    if (status != CATALOG_NONE)
+        return status;
+    status = catalog_db_run(&catalog->db, cause, "INSERT INTO stream (camera, name) VALUES (?, ?)",
+        "tt", camera, stream);
+    if (status != CATALOG_OK)
+        return status;
+    *id = catalog_db_inserted(&catalog->db);
+    return catalog_db_run(&catalog->db, cause,
+        "INSERT INTO stream_total (stream_id, segments, bytes, longest_us) VALUES (?, 0, 0, 0)",
+        "i", *id);
+}
+
+// --- Volumes ---
+
+enum catalog_status catalog_volumes(
+    struct catalog *catalog, struct catalog_volume **volumes, size_t *count, char **cause)
+{
+    *volumes = NULL;
+    *count = 0;
+    sqlite3_stmt *row;
+    enum catalog_status status = catalog_db_start(
+        &catalog->db, &row, cause, "SELECT id, uuid, path FROM volume ORDER BY id", "");
+    if (status != CATALOG_OK)
+        return status;
+    size_t capacity = 0;
+    while ((status = catalog_db_step(&catalog->db, row, cause)) == CATALOG_OK) {
+        ARRAY_RESERVE(*volumes, *count, capacity);
+        struct catalog_volume *volume = &(*volumes)[(*count)++];
+        volume->id = sqlite3_column_int64(row, 0);
+        snprintf(volume->uuid, sizeof(volume->uuid), "%s", sqlite3_column_text(row, 1));
+        volume->path = xstrdup((const char *)sqlite3_column_text(row, 2));
+    }
+    if (status == CATALOG_NONE)
+        return CATALOG_OK;
+    while (*count > 0)
+        free((*volumes)[--*count].path);
+    free(*volumes);
+    *volumes = NULL;
+    return status;
+}
+
+enum catalog_status catalog_volume_add(
+    struct catalog *catalog, const char *uuid, const char *path, int64_t *id, char **cause)
+{
+    return catalog_db_integer(&catalog->db, id, cause,
+        "INSERT INTO volume (uuid, path) VALUES (?, ?)"
+        " ON CONFLICT DO UPDATE SET path = excluded.path RETURNING id",
+        "tt", uuid, path);
+}
+
+// --- Codecs ---
+
+void catalog_codec_fini(struct catalog_codec *codec)
+{
+    free(codec->entry);
+    *codec = (struct catalog_codec){0};
+}
+
+enum catalog_status catalog_codec_get(
+    struct catalog *catalog, int64_t codec_id, struct catalog_codec *codec, char **cause)
+{
+    sqlite3_stmt *row;
+    enum catalog_status status = catalog_db_start(&catalog->db, &row, cause,
+        "SELECT kind, width, height, channels, sample_rate, family, name, entry FROM codec"
+        " WHERE id = ?",
+        "i", codec_id);
+    if (status == CATALOG_OK)
+        status = catalog_db_step(&catalog->db, row, cause);
+    if (status != CATALOG_OK)
+        return status;
+    *codec = (struct catalog_codec){
+        .id = codec_id,
+        .entry_size = (size_t)sqlite3_column_bytes(row, 7),
+        .info =
+            {
+                .kind = (enum media_kind)sqlite3_column_int(row, 0),
+                .width = (uint32_t)sqlite3_column_int64(row, 1),
+                .height = (uint32_t)sqlite3_column_int64(row, 2),
+                .channels = (uint32_t)sqlite3_column_int64(row, 3),
+                .sample_rate = (uint32_t)sqlite3_column_int64(row, 4),
+            },
+    };
+    struct codec_info *info = &codec->info;
+    snprintf(info->family, sizeof(info->family), "%s", sqlite3_column_text(row, 5));
+    snprintf(info->name, sizeof(info->name), "%s", sqlite3_column_text(row, 6));
+    codec->entry = xmalloc(codec->entry_size);
+    if (codec->entry_size > 0)
+        memcpy(codec->entry, sqlite3_column_blob(row, 7), codec->entry_size);
+    catalog_db_end(row);
+    return CATALOG_OK;
+}
+
+enum catalog_status catalog_codec_add(
+    struct catalog *catalog, const uint8_t *entry, size_t entry_size, int64_t *id, char **cause)
+{
+    enum catalog_status status = catalog_db_integer(
+        &catalog->db, id, cause, "SELECT id FROM codec WHERE entry = ?", "b", entry, entry_size);
+    if (status != CATALOG_NONE)
+        return status;
+    struct codec_info info;
+    if (codec_describe(entry, entry_size, &info, cause) < 0)
+        return CATALOG_ERROR;
+    status = catalog_db_run(&catalog->db, cause,
+        "INSERT INTO codec (kind, width, height, channels, sample_rate, family, name, entry)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "iiiiittb", (int64_t)info.kind, (int64_t)info.width, (int64_t)info.height,
+        (int64_t)info.channels, (int64_t)info.sample_rate, info.family, info.name, entry,
+        entry_size);
+    if (status == CATALOG_OK)
+        *id = catalog_db_inserted(&catalog->db);
+    return status;
+}
+
+// --- Runs ---
+
+enum catalog_status catalog_run_get(struct catalog *catalog, int64_t stream_id, int64_t run,
+    struct catalog_run *found, char **cause)
+{
+    sqlite3_stmt *row;
+    enum catalog_status status = catalog_db_start(&catalog->db, &row, cause,
+        "SELECT start_us, ifnull(end_us, 0), anchor_us, next_start_us, next_media_us, reason,"
+        " detail FROM run WHERE stream_id = ? AND run = ?",
+        "ii", stream_id, run);
+    if (status == CATALOG_OK)
+        status = catalog_db_step(&catalog->db, row, cause);
+    if (status != CATALOG_OK)
+        return status;
+    *found = (struct catalog_run){
+        .stream_id = stream_id,
+        .run = run,
+        .start_us = sqlite3_column_int64(row, 0),
+        .end_us = sqlite3_column_int64(row, 1),
+        .time =
+            {
+                .anchored = sqlite3_column_type(row, 2) != SQLITE_NULL,
+                .anchor_us = sqlite3_column_int64(row, 2),
+                .placed = sqlite3_column_type(row, 3) != SQLITE_NULL,
+                .next_start_us = sqlite3_column_int64(row, 3),
+                .next_media_us = sqlite3_column_int64(row, 4),
+            },
+    };
+    snprintf(found->reason, sizeof(found->reason), "%s", sqlite3_column_text(row, 5));
+    snprintf(found->detail, sizeof(found->detail), "%s", sqlite3_column_text(row, 6));
+    catalog_db_end(row);
+    return CATALOG_OK;
+}
+
+enum catalog_status catalog_run_put(
+    struct catalog *catalog, const struct catalog_run *run, char **cause)
+{
+    const struct segtime *time = &run->time;
+    return catalog_db_run(&catalog->db, cause,
+        "INSERT OR REPLACE INTO run (stream_id, run, start_us, end_us, reason, detail, anchor_us,"
+        " next_start_us, next_media_us)"
+        " VALUES (?1, ?2, ?3, nullif(?4, 0), ?5, ?6, iif(?7, ?8, NULL), iif(?9, ?10, NULL),"
+        " iif(?9, ?11, NULL))",
+        "iiiittiiiii", run->stream_id, run->run, run->start_us, run->end_us, run->reason,
+        run->detail, (int64_t)time->anchored, time->anchor_us, (int64_t)time->placed,
+        time->next_start_us, time->next_media_us);
+}
+
+enum catalog_status catalog_runs_expire(
+    struct catalog *catalog, int64_t stream_id, int64_t before_us, char **cause)
+{
+    return catalog_db_run(&catalog->db, cause,
+        "DELETE FROM run WHERE stream_id = ?1 AND run < ?2 / 1000 AND end_us < ?2"
+        " AND NOT EXISTS (SELECT 1 FROM segment WHERE segment.stream_id = run.stream_id"
+        " AND segment.run = run.run)",
+        "ii", stream_id, before_us);
+}
+
+// --- Frames ---
+
+enum catalog_status catalog_frames_put(struct catalog *catalog,
+    const struct catalog_segment *segment, const void *packed, size_t packed_size, char **cause)
+{
+    return frames_put(&catalog->frames, segment, packed, packed_size, cause);
+}
+
+enum catalog_status catalog_frames(struct catalog *catalog, const struct catalog_segment *segment,
+    struct buf *packed, char **cause)
+{
+    int64_t day = time_day_number(segment->start_us);
+    enum catalog_status status = frames_get(
+        &catalog->frames, day, segment->stream_id, segment->run, segment->number, packed, cause);
+    // A start that was moved on past midnight left its frames in the day before.
+    int64_t before = time_day_number(segment->start_us - CATALOG_MOVED_US_MAX);
+    if (status == CATALOG_NONE && before != day)
+        status = frames_get(&catalog->frames, before, segment->stream_id, segment->run,
+            segment->number, packed, cause);
+    return status;
+}
+
+enum catalog_status catalog_frames_expire(struct catalog *catalog, char **cause)
+{
+    int64_t *days;
+    size_t count;
+    if (frames_list(&catalog->frames, &days, &count, cause) < 0)
+        return CATALOG_ERROR;
+    enum catalog_status status = CATALOG_OK;
+    for (size_t i = 0; i < count && status == CATALOG_OK; i++) {
+        int64_t start_us = days[i] * US_PER_DAY, found;
+        status = catalog_db_integer(&catalog->db, &found, cause,
+            "SELECT 1 FROM stream_total WHERE EXISTS (SELECT 1 FROM segment"
+            " WHERE segment.stream_id = stream_total.stream_id"
+            " AND segment.start_us >= ?1 AND segment.start_us < ?2) LIMIT 1",
+            "ii", start_us, start_us + US_PER_DAY + CATALOG_MOVED_US_MAX);
+        if (status == CATALOG_NONE) {
+            frames_remove(&catalog->frames, days[i]);
+            status = CATALOG_OK;
+        }
+    }
+    free(days);
+    return status;
+}
