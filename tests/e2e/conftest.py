@@ -1,0 +1,113 @@
+"""Fixtures of the whole-system tests: the build, a laboratory for each test, shared recordings."""
+
+import os
+import random
+import signal
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from camera import Mount
+from lab import Build, Lab
+
+TREE = Path(__file__).resolve().parents[2]
+
+
+def pytest_addoption(parser):
+    parser.addoption("--build", default=str(TREE / "build" / "asan"),
+                     help="folder of the build under test (default: build/asan)")
+    parser.addoption("--seed", type=int, default=None, help="seed of the random choices")
+
+
+@pytest.fixture(scope="session")
+def build(pytestconfig):
+    return Build(pytestconfig.getoption("--build"))
+
+
+@pytest.fixture
+def chance(pytestconfig):
+    """A source of random choices; its seed is printed, and --seed repeats it."""
+    seed = pytestconfig.getoption("--seed")
+    seed = time.time_ns() % 1_000_000_000 if seed is None else seed
+    print(f"random choices: --seed {seed}")
+    return random.Random(seed)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    outcome = yield
+    if outcome.get_result().failed:
+        item.stash[FAILED] = True
+
+
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.fixture
+def lab(request, build):
+    """A folder, cameras and Keepframes of the test's own, ended and checked after it."""
+    lab = Lab(build)
+    yield lab
+    lab.close(keep_in=_logs_of(build, request.node.nodeid)
+              if request.node.stash.get(FAILED, False) else None)
+
+
+def _logs_of(build, name):
+    return build.folder / "e2e-logs" / name.replace("/", "-").replace("::", "-")
+
+
+@dataclass
+class Recording:
+    """Thirty seconds and more of several cameras, which tests share and only read."""
+
+    keepframe: object
+    camera: object
+    mounts: dict = field(default_factory=dict)
+
+
+# Of the finished cameras of the shared recording; "live" goes on recording.
+FINISHED = {
+    "avc": Mount("avc", audio=True),
+    "bframes": Mount("bframes", bframes=2, audio=True),
+    "hevc": Mount("hevc", codec="h265", bframes=2, audio=True),
+    "silent": Mount("silent", bframes=2, clock="wall"),
+}
+LIVE = Mount("live")
+PASSWORD = "ro%sa@n'e7Yq\"0xZ"
+
+
+@pytest.fixture(scope="session")
+def recording(request, build):
+    """Four cameras recorded for 30 s in segments of 5 s and stopped, all sealed; and a fifth that
+    is still being recorded. The camera asks for a Digest login."""
+    lab = Lab(build)
+    failed_before = request.session.testsfailed
+    try:
+        yield _record(lab)
+    finally:
+        failed = request.session.testsfailed > failed_before
+        lab.close(keep_in=_logs_of(build, f"recording-{os.getpid()}") if failed else None)
+
+
+def _record(lab):
+    camera = lab.camera(*FINISHED.values(), LIVE, name="camera", user="nvr", password=PASSWORD)
+    keepframe = lab.keepframe("keepframe")
+
+    def streams(finished_enabled):
+        return {name: {"url": camera.url(name), "username": "nvr",
+                       "password_file": str(camera.password_file),
+                       "enabled": finished_enabled or name == "live"}
+                for name in [*FINISHED, "live"]}
+
+    keepframe.configure(streams(True)).start().wait_ready()
+    for name in FINISHED:
+        keepframe.wait_sealed(name, 6)
+    keepframe.configure(streams(False)).send(signal.SIGHUP)
+    for name in FINISHED:
+        keepframe.wait_for(f"{name} is stopped", lambda: not keepframe.recorder_pid(name))
+        keepframe.wait_for(f"all of {name} is filed", lambda: not keepframe.cache_files(name))
+        keepframe.wait_for(f"all of {name} is sealed", lambda: all(
+            row.state == "sealed" for row in keepframe.segments(name)))
+    return Recording(keepframe, camera, {**FINISHED, "live": LIVE})

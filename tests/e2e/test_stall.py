@@ -1,0 +1,68 @@
+"""A camera that freezes, dies or refuses is noticed, tried again, and recorded when it is back."""
+
+import pytest
+
+from camera import Mount
+
+ONE, TWO = Mount("one", length=60), Mount("two", length=60)
+
+
+@pytest.fixture
+def frozen(lab):
+    """A Keepframe that records a camera that can be stalled, and another that stays well."""
+    camera, well = lab.camera(ONE), lab.camera(TWO)
+    keepframe = lab.keepframe()
+    keepframe.configure({"one": {"url": camera.url("one")}, "two": {"url": well.url("two")}},
+                        recording={"segment": "2s", "timeout": "2s"})
+    keepframe.start().wait_ready()
+    keepframe.wait_sealed("one", 1)
+    return keepframe, camera
+
+
+def state_of(keepframe, name):
+    listed = keepframe.get(f"/api/v1/cameras/{name}").expect(200).json
+    return listed["streams"][0]["state"]
+
+
+def test_a_stalled_camera_is_recognised_restarted_and_recorded_again(frozen):
+    keepframe, camera = frozen
+    well, pid = keepframe.wait_recorder("two"), keepframe.wait_recorder("one")
+    run = keepframe.wait_open("one").run
+    recording = state_of(keepframe, "one")
+    camera.stall()
+    keepframe.wait_for("its recorder is given up", lambda: keepframe.recorder_pid("one") != pid)
+    keepframe.wait_for("its state says so", lambda: state_of(keepframe, "one") != recording)
+    keepframe.wait_for("what came before the stall is filed", lambda: all(
+        row.state == "sealed" for row in keepframe.segments("one") if row.run == run))
+    camera.resume()
+    keepframe.wait_sealed("one", 1, after=[row for row in keepframe.sealed("one")
+                                           if row.run == run][-1])
+    assert keepframe.wait_open("one", run_after=run)
+    keepframe.wait_for("its state is good again",
+                       lambda: state_of(keepframe, "one") == recording)
+    assert keepframe.recorder_pid("two") == well, "the other camera's recorder was touched"
+    (reason,) = keepframe.wait_for("the run's end is in the catalog", lambda: keepframe.catalog(
+        "SELECT reason FROM run WHERE run = ? AND end_us > 0", run))
+    assert reason[0]
+    assert keepframe.log_lines("one/main", reason[0]), f"the log does not say {reason[0]}"
+
+
+def test_a_camera_that_dies_and_comes_back_is_recorded_again(frozen):
+    keepframe, camera = frozen
+    run = keepframe.wait_open("one").run
+    camera.kill()
+    keepframe.wait_for("its recorder has ended and is tried again", lambda: keepframe.log_lines(
+        "one/main", "refused"))
+    camera.start()
+    keepframe.wait_open("one", run_after=run)
+    assert keepframe.get("/healthz").status == 200  # a camera that is down does not fail it
+
+
+def test_a_camera_that_is_not_there_at_the_start_is_recorded_when_it_comes(lab):
+    camera = lab.camera(ONE)
+    camera.kill()
+    keepframe = lab.keepframe()
+    keepframe.configure({"one": {"url": camera.url("one")}}).start().wait_ready()
+    keepframe.wait_log("one/main", "refused")
+    camera.start()
+    keepframe.wait_open("one")
