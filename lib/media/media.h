@@ -12,9 +12,9 @@ enum media_kind {
     MEDIA_AUDIO = 2,
 };
 
-// A segment has at most one video and one audio track.
 enum {
-    MEDIA_TRACKS_MAX = 2,
+    MEDIA_TRACKS_MAX = 2,        // a segment has at most one video and one audio track
+    MEDIA_SAMPLES_MAX = 1 << 22, // of one track: an hour at a thousand a second
 };
 
 struct media_sample {
@@ -77,6 +77,25 @@ struct track_summary {
 };
 
 void track_summarize(const struct media_track *track, struct track_summary *summary);
+
+// Counts consecutive samples one by one; zeroed before the first.
+struct track_counter {
+    struct track_counts counts; // of what has ended; track_counter_end() adds what is open
+    uint64_t next_offset;
+    uint32_t duration;      // of the last sample
+    uint32_t stts_duration; // of the last stts entry
+    int32_t composition;
+    uint32_t chunk_samples; // of the open chunk
+    uint32_t stsc_samples;  // of the last stsc entry
+};
+
+void track_counter_add(struct track_counter *counter, const struct media_sample *sample);
+
+// Gives the counts of all samples added so far; more may be added afterwards.
+void track_counter_end(const struct track_counter *counter, struct track_counts *counts);
+
+// Ticks in microseconds, rounded down; exact for any time that a segment may have.
+int64_t media_ticks_to_us(int64_t ticks, uint32_t timescale);
 
 // Where presentation of the segment begins on its run's media clock, and how long it lasts, in
 // microseconds: of the video track, else of the first. Returns false for a segment without samples.

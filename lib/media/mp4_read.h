@@ -3,8 +3,6 @@
 // "bytes at offset" and does no I/O of its own; every size and count is checked before use.
 #pragma once
 
-#include <sys/types.h>
-
 #include "lib/media/media.h"
 
 struct mp4_source {
@@ -13,6 +11,7 @@ struct mp4_source {
     int (*read)(void *arg, uint64_t offset, void *data, size_t size);
     void *arg;
     uint64_t size; // of the file
+    bool growing;  // it is still written to: its last fragment counts when it is whole, else not
 };
 
 // Where the parts of the file lie; what sealing and repairing need.
@@ -26,15 +25,30 @@ struct mp4_layout {
     uint64_t media_end;       // behind the last whole sample; what follows is cut off by sealing
     uint64_t cut_mdat_offset; // header of a last mdat whose size reaches beyond media_end, else 0
     uint64_t cut_mdat_size;   // the size it must get
+    bool cut_mdat_wide;       // its header is 16 bytes long: the size stands in the last 8
     uint64_t tail_offset;     // of a trailing moov (sealed, or an interrupted seal), else 0
     uint64_t tail_size;       // as its header says; it may reach beyond the file's end
+    uint32_t skipped;         // fragments before media_end that were not believed
 };
 
 // Parses all whole fragments, up to the last whole sample. Returns 0, or -1 with *cause set when
-// the file holds no sample that could be played. A file that still grows is read up to its last
-// whole fragment. `segment` must be released with media_segment_fini() after success.
+// the file holds no sample that could be played, or when its initial moov is not such that sealing
+// could be undone. Of each fragment the samples that lie whole in its mdat count, track by track up
+// to the first that does not. `segment` must be released with media_segment_fini() after success.
+//
+// Durations come from the fragments' runs; where a fragment's decode time (tfdt) says otherwise,
+// the sample before it lasts longer or shorter, but one tick at least.
 int mp4_read(const struct mp4_source *source, struct media_segment *segment,
     struct mp4_layout *layout, char **cause);
+
+// The 16 bytes that sealing writes over the beginning of the first moov, at init_offset: the header
+// of one mdat that spans everything up to media_end, where the trailing moov begins.
+void mp4_sealed_header(const struct mp4_layout *layout, uint8_t header[16]);
+
+// The header that a last mdat must get when it is cut (cut_mdat_offset is not 0). Returns its size,
+// 8 or 16. It must be durable before a trailing moov is appended: otherwise the fragment would
+// claim the moov's bytes after a power cut.
+size_t mp4_cut_header(const struct mp4_layout *layout, uint8_t header[16]);
 
 // What sealing writes into the trailing moov beside the tables.
 struct mp4_tags {
