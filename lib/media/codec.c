@@ -1,0 +1,243 @@
+// What a sample entry box says of its codec. See codec.h.
+#include "lib/media/codec.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/core/alloc.h"
+#include "lib/media/mp4_reader.h"
+
+enum {
+    ESDS_DESCRIPTOR = 3, // ES_DescrTag (ISO/IEC 14496-1, 7.2.2.1)
+    ESDS_DECODER_CONFIG = 4,
+    ESDS_DECODER_SPECIFIC = 5,
+    OBJECT_TYPE_AAC = 0x40, // ISO/IEC 14496-3 audio
+};
+
+// A four-character code as text; what is not a letter, digit or hyphen becomes '_'.
+static void codec_type_text(uint32_t type, char text[5])
+{
+    for (int i = 0; i < 4; i++) {
+        unsigned char byte = (unsigned char)(type >> (24 - 8 * i));
+        text[i] = isalnum(byte) || byte == '-' ? (char)byte : '_';
+    }
+    text[4] = '\0';
+}
+
+// avc1 or avc3: profile, constraints and level in hexadecimal (RFC 6381, 3.3).
+static bool codec_read_avc(struct mp4_reader config, const char *type, struct codec_info *info)
+{
+    mp4_reader_u8(&config); // configurationVersion
+    uint8_t profile = mp4_reader_u8(&config);
+    uint8_t constraints = mp4_reader_u8(&config);
+    uint8_t level = mp4_reader_u8(&config);
+    snprintf(info->name, sizeof(info->name), "%s.%02x%02x%02x", type, profile, constraints, level);
+    snprintf(info->family, sizeof(info->family), "h264");
+    return !config.failed;
+}
+
+static uint32_t codec_reverse_bits(uint32_t value)
+{
+    uint32_t reversed = 0;
+    for (int i = 0; i < 32; i++)
+        reversed |= (value >> i & 1) << (31 - i);
+    return reversed;
+}
+
+// hvc1 or hev1: profile space and profile, compatibility flags in reverse bit order, tier and
+// level, constraint bytes without trailing zero bytes (ISO/IEC 14496-15, annex E.3).
+static bool codec_read_hevc(struct mp4_reader config, const char *type, struct codec_info *info)
+{
+    static const char *const spaces[] = {"", "A", "B", "C"};
+    mp4_reader_u8(&config); // configurationVersion
+    uint8_t profile = mp4_reader_u8(&config);
+    uint32_t compatibility = mp4_reader_u32(&config);
+    const uint8_t *constraints = mp4_reader_take(&config, 6);
+    uint8_t level = mp4_reader_u8(&config);
+    if (config.failed)
+        return false;
+    int used =
+        snprintf(info->name, sizeof(info->name), "%s.%s%u.%X.%c%u", type, spaces[profile >> 6],
+            profile & 0x1f, codec_reverse_bits(compatibility), profile & 0x20 ? 'H' : 'L', level);
+    int count = 6;
+    while (count > 0 && constraints[count - 1] == 0)
+        count--;
+    for (int i = 0; i < count; i++)
+        used +=
+            snprintf(info->name + used, sizeof(info->name) - (size_t)used, ".%X", constraints[i]);
+    snprintf(info->family, sizeof(info->family), "h265");
+    return true;
+}
+
+// Steps into the next descriptor, which must have this tag (ISO/IEC 14496-1, 8.3.3). Its bytes
+// become the reader's end.
+static bool codec_enter_descriptor(struct mp4_reader *reader, uint8_t tag)
+{
+    if (mp4_reader_u8(reader) != tag)
+        return false;
+    uint32_t size = 0;
+    uint8_t byte = 0x80;
+    for (int i = 0; i < 4 && byte & 0x80; i++) {
+        byte = mp4_reader_u8(reader);
+        size = size << 7 | (byte & 0x7f);
+    }
+    const uint8_t *data = mp4_reader_take(reader, size);
+    if (data == NULL)
+        return false;
+    *reader = mp4_reader_init(data, size);
+    return true;
+}
+
+// AudioSpecificConfig (ISO/IEC 14496-3, 1.6.2.1): object type, sample rate, channels.
+static bool codec_read_audio_config(struct mp4_reader config, struct codec_info *info)
+{
+    static const uint32_t rates[] = {
+        96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350};
+    static const uint8_t channels[] = {0, 1, 2, 3, 4, 5, 6, 8};
+    uint64_t bits = 0; // the first 8 bytes, from the highest bit on
+    int used = 0;
+    if (config.left < 2)
+        return false;
+    for (int i = 0; i < 8; i++)
+        bits = bits << 8 | (config.left > 0 ? mp4_reader_u8(&config) : 0);
+    unsigned object = bits << used >> 59;
+    used += 5;
+    if (object == 31) {
+        object = 32 + (unsigned)(bits << used >> 58);
+        used += 6;
+    }
+    unsigned index = bits << used >> 60;
+    used += 4;
+    if (index == 15) {
+        info->sample_rate = (uint32_t)(bits << used >> 40);
+        used += 24;
+    } else if (index < ARRAY_LENGTH(rates)) {
+        info->sample_rate = rates[index];
+    }
+    unsigned layout = bits << used >> 60;
+    if (layout > 0 && layout < ARRAY_LENGTH(channels))
+        info->channels = channels[layout];
+    snprintf(info->name, sizeof(info->name), "mp4a.40.%u", object);
+    snprintf(info->family, sizeof(info->family), "aac");
+    return true;
+}
+
+// esds (ISO/IEC 14496-14, 5.6): the object type, and for AAC its AudioSpecificConfig.
+static bool codec_read_esds(struct mp4_reader esds, struct codec_info *info)
+{
+    mp4_reader_u32(&esds); // version, flags
+    if (!codec_enter_descriptor(&esds, ESDS_DESCRIPTOR))
+        return false;
+    mp4_reader_u16(&esds); // ES_ID
+    uint8_t flags = mp4_reader_u8(&esds);
+    if (flags & 0x80)
+        mp4_reader_u16(&esds); // dependsOn_ES_ID
+    if (flags & 0x40)
+        mp4_reader_take(&esds, mp4_reader_u8(&esds)); // URL
+    if (flags & 0x20)
+        mp4_reader_u16(&esds); // OCR_ES_Id
+    if (!codec_enter_descriptor(&esds, ESDS_DECODER_CONFIG))
+        return false;
+    uint8_t object = mp4_reader_u8(&esds);
+    mp4_reader_take(&esds, 12); // stream type, buffer size, bit rates
+    if (esds.failed)
+        return false;
+    if (object != OBJECT_TYPE_AAC) {
+        snprintf(info->name, sizeof(info->name), "mp4a.%02x", object);
+        return true;
+    }
+    return codec_enter_descriptor(&esds, ESDS_DECODER_SPECIFIC) &&
+           codec_read_audio_config(esds, info);
+}
+
+// The fields of a VisualSampleEntry (ISO/IEC 14496-12, 12.1.3), then its configuration box.
+static bool codec_read_video(
+    struct mp4_reader entry, uint32_t type, const char *text, struct codec_info *info)
+{
+    struct mp4_box box;
+    mp4_reader_take(&entry, 24);
+    info->width = mp4_reader_u16(&entry);
+    info->height = mp4_reader_u16(&entry);
+    mp4_reader_take(&entry, 50);
+    if (entry.failed)
+        return false;
+    switch (type) {
+    case MP4_TYPE('a', 'v', 'c', '1'):
+    case MP4_TYPE('a', 'v', 'c', '3'):
+        return mp4_box_find(&entry, MP4_TYPE('a', 'v', 'c', 'C'), &box) &&
+               codec_read_avc(box.body, text, info);
+    case MP4_TYPE('h', 'v', 'c', '1'):
+    case MP4_TYPE('h', 'e', 'v', '1'):
+        return mp4_box_find(&entry, MP4_TYPE('h', 'v', 'c', 'C'), &box) &&
+               codec_read_hevc(box.body, text, info);
+    default:
+        return true;
+    }
+}
+
+// The fields of an AudioSampleEntry (ISO/IEC 14496-12, 12.2.3), then its configuration box.
+static bool codec_read_audio(struct mp4_reader entry, uint32_t type, struct codec_info *info)
+{
+    struct mp4_box box;
+    mp4_reader_take(&entry, 16);
+    info->channels = mp4_reader_u16(&entry);
+    mp4_reader_take(&entry, 6);
+    info->sample_rate = mp4_reader_u32(&entry) >> 16;
+    if (entry.failed)
+        return false;
+    if (type != MP4_TYPE('m', 'p', '4', 'a'))
+        return true;
+    return mp4_box_find(&entry, MP4_TYPE('e', 's', 'd', 's'), &box) &&
+           codec_read_esds(box.body, info);
+}
+
+// Whether a sample entry of this type is video or audio; 0 when that is not known.
+static enum media_kind codec_kind(uint32_t type)
+{
+    static const struct {
+        uint32_t type;
+        enum media_kind kind;
+    } kinds[] = {
+        {MP4_TYPE('a', 'v', 'c', '1'), MEDIA_VIDEO},
+        {MP4_TYPE('a', 'v', 'c', '3'), MEDIA_VIDEO},
+        {MP4_TYPE('h', 'v', 'c', '1'), MEDIA_VIDEO},
+        {MP4_TYPE('h', 'e', 'v', '1'), MEDIA_VIDEO},
+        {MP4_TYPE('a', 'v', '0', '1'), MEDIA_VIDEO},
+        {MP4_TYPE('v', 'p', '0', '9'), MEDIA_VIDEO},
+        {MP4_TYPE('m', 'p', '4', 'v'), MEDIA_VIDEO},
+        {MP4_TYPE('m', 'p', '4', 'a'), MEDIA_AUDIO},
+        {MP4_TYPE('O', 'p', 'u', 's'), MEDIA_AUDIO},
+        {MP4_TYPE('f', 'L', 'a', 'C'), MEDIA_AUDIO},
+        {MP4_TYPE('a', 'c', '-', '3'), MEDIA_AUDIO},
+        {MP4_TYPE('e', 'c', '-', '3'), MEDIA_AUDIO},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(kinds); i++) {
+        if (kinds[i].type == type)
+            return kinds[i].kind;
+    }
+    return 0;
+}
+
+int codec_describe(const uint8_t *entry, size_t entry_size, struct codec_info *info, char **cause)
+{
+    struct mp4_reader reader = mp4_reader_init(entry, entry_size);
+    struct mp4_box box;
+    char type[5];
+    *info = (struct codec_info){0};
+    if (!mp4_box_next(&reader, &box) || reader.left > 0) {
+        *cause = xasprintf("a sample entry of %zu bytes is not one box", entry_size);
+        return -1;
+    }
+    codec_type_text(box.type, type);
+    snprintf(info->name, sizeof(info->name), "%s", type);
+    snprintf(info->family, sizeof(info->family), "%s", type);
+    info->kind = codec_kind(box.type);
+    bool sound = info->kind == 0 ||
+                 (info->kind == MEDIA_VIDEO ? codec_read_video(box.body, box.type, type, info)
+                                            : codec_read_audio(box.body, box.type, info));
+    if (sound)
+        return 0;
+    *cause = xasprintf("the sample entry %s is torn or contradicts itself", type);
+    return -1;
+}
