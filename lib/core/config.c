@@ -199,6 +199,7 @@ struct config *config_load(const struct config_source *source, char **cause)
     struct config_reader reader = {.source = source, .config = config};
     config_set_defaults(&reader);
     config_read(&reader);
+    config->defaults = reader.defaults;
     for (size_t i = 0; i < reader.tree_count; i++)
         config_tree_free(reader.trees[i]);
     free(reader.trees);

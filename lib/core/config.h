@@ -78,7 +78,8 @@ struct config {
         char *listen; // "ADDRESS:PORT"
     } http;
     enum config_webui webui;
-    struct config_stream *streams; // ascending by camera, then by name
+    struct config_recording defaults; // for streams that are not configured any more
+    struct config_stream *streams;    // ascending by camera, then by name
     size_t stream_count;
     struct config_list warnings; // for the log, each complete with its place
 };
