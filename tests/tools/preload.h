@@ -1,0 +1,35 @@
+// What the preload libraries of the tests share. They call the kernel themselves instead of looking
+// for the function that they stand in front of: so it does not matter who else stands there
+// (AddressSanitizer, say), nor whether the loader is done yet.
+#pragma once
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+_Static_assert(sizeof(long) == 8, "offsets are passed to the kernel in one register");
+
+// Whether this process is meant: the variable is unset or names the program.
+static inline bool preload_is_meant(const char *variable)
+{
+    const char *name = getenv(variable);
+
+    return !name || strcmp(name, program_invocation_short_name) == 0;
+}
+
+// Whether the path of `fd`, or of `path` relative to it, contains `pattern`.
+static inline bool preload_matches(const char *pattern, int fd, const char *path)
+{
+    char link[32], full[8192] = "";
+    ssize_t length = 0;
+
+    if (fd >= 0 && !(path && path[0] == '/')) {
+        snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+        length = readlink(link, full, 4096);
+        length = length < 0 ? 0 : length;
+    }
+    snprintf(full + length, sizeof(full) - (size_t)length, "/%s", path ? path : "");
+    return strstr(full, pattern) != NULL;
+}
