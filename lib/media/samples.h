@@ -1,10 +1,28 @@
 // The packed sample table: where every frame of a segment lies, how long it lasts and what it is,
 // in about two bytes a frame. This is what frames-DAY.db stores. Its format is described in
-// docs/architecture.md and has a version in its first byte.
+// samples.c and has a version in its first byte.
 #pragma once
 
 #include "lib/core/buf.h"
+#include "lib/media/bits.h"
 #include "lib/media/media.h"
+
+struct sample_stream {
+    const uint8_t *data;
+    size_t size;
+};
+
+// What is packed of one track; the numbers in its streams are samples.c's own.
+struct sample_pack {
+    enum media_kind kind;
+    uint32_t sample_count;
+    uint32_t chunk_count;
+    uint8_t flags;
+    uint32_t unit;       // every duration is a multiple of it, ticks
+    uint64_t period;     // the mean duration, in 256ths of a unit
+    int32_t composition; // of every sample, where all have the same
+    struct sample_stream keys, durations, compositions, sizes;
+};
 
 // A table opened for reading: it points into the bytes that it was opened on and owns nothing.
 struct sample_table {
@@ -13,9 +31,10 @@ struct sample_table {
         enum media_kind kind;
         uint32_t sample_count;
         uint32_t chunk_count;
-        const uint8_t *chunks;  // packed
-        const uint8_t *samples; // packed
-        const uint8_t *end;
+        uint32_t own;   // of the packs, this track's
+        uint32_t packs; // as many as there are tracks: a chunk's place follows from all before it
+        struct sample_pack pack[MEDIA_TRACKS_MAX];
+        struct sample_stream chunks; // of all tracks, in file order
     } tracks[MEDIA_TRACKS_MAX];
 };
 
@@ -32,13 +51,52 @@ struct sample {
     bool key;
 };
 
+// What an iteration is to fill in; leaving parts out makes it faster.
+enum sample_parts {
+    SAMPLE_KEYS = 1,         // key
+    SAMPLE_DURATIONS = 2,    // duration, decode_time
+    SAMPLE_COMPOSITIONS = 4, // composition
+    SAMPLE_SIZES = 8,        // size
+    SAMPLE_CHUNKS = 16,      // chunk, chunk_start
+    SAMPLE_OFFSETS = 32,     // offset
+    SAMPLE_ALL = 63,
+};
+
+enum {
+    SAMPLE_RECENT = 8, // composition offsets that are remembered
+    SAMPLE_CLASSES = 3,
+};
+
+// Where one track's streams are read, and what is predicted of them.
+struct sample_cursor {
+    const struct sample_pack *pack;
+    bool failed;
+    struct bits_reader keys, durations, compositions, sizes;
+    struct bits_model key_model, duration_model, rank_model, composition_model;
+    uint64_t key_gap;
+    uint64_t key_left;
+    int64_t period;
+    int64_t phase;
+    int32_t recent[SAMPLE_RECENT];
+    int64_t composition_mean;
+    bool composition_known;
+    struct bits_model size_models[SAMPLE_CLASSES];
+    int64_t size_predictions[SAMPLE_CLASSES];
+    bool size_known[SAMPLE_CLASSES];
+};
+
 struct sample_iter {
     const struct sample_table_track *track;
     struct sample current;
-    uint32_t chunk_left;
-    const uint8_t *chunk_next;
-    const uint8_t *sample_next;
-    int64_t state[6]; // predictions, the codec's own
+    unsigned parts;
+    struct sample_cursor cursors[MEDIA_TRACKS_MAX];
+    struct bits_reader chunks;
+    struct bits_model turn_model, count_models[MEDIA_TRACKS_MAX], gap_models[MEDIA_TRACKS_MAX];
+    int64_t counts[MEDIA_TRACKS_MAX], gaps[MEDIA_TRACKS_MAX];
+    uint32_t turn;       // the track that is expected to have the next chunk
+    uint32_t chunk_left; // samples of the open chunk
+    uint64_t position;   // where the next sample or chunk is expected
+    bool failed;
 };
 
 // Appends the packed form of the segment's tables.
@@ -52,7 +110,13 @@ int sample_table_open(struct sample_table *table, const uint8_t *data, size_t si
 const struct sample_table_track *sample_table_track(
     const struct sample_table *table, enum media_kind kind);
 
+// Begins an iteration; the track must stay where it is meanwhile.
 void sample_iter_init(struct sample_iter *iter, const struct sample_table_track *track);
+
+// The same over some parts of each sample only (a set of enum sample_parts); the other fields are
+// not filled.
+void sample_iter_init_parts(
+    struct sample_iter *iter, const struct sample_table_track *track, unsigned parts);
 
 // The next sample in decode order, or NULL after the last; valid until the next call.
 const struct sample *sample_iter_next(struct sample_iter *iter);

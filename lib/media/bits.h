@@ -1,0 +1,60 @@
+// Streams of bits and the numbers in them: what the packed sample table is made of. Private to
+// samples*.c.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/core/buf.h"
+
+// Bits are appended to `out` from the highest on; bits_flush() fills the last byte up with zeros.
+struct bits_writer {
+    struct buf *out;
+    uint64_t word;
+    unsigned used;
+};
+
+void bits_put(struct bits_writer *writer, uint64_t value, unsigned count); // count ≤ 32
+void bits_flush(struct bits_writer *writer);
+
+// A read past the end gives zeros and sets `failed`.
+struct bits_reader {
+    const uint8_t *data;
+    size_t size;     // bytes
+    size_t position; // bits
+    bool failed;
+};
+
+// Golomb-Rice codes whose parameter follows the mean of the numbers so far, and runs of zeros in
+// their place while that mean is next to nothing: a number that is the same all the time costs no
+// bits but those of one run.
+struct bits_model {
+    uint64_t mean; // in 256ths
+    uint64_t zeros;
+    bool after_zeros; // a run ended: the next number is not zero, and one less is written
+};
+
+// Any number up to 64 bits in 6 bits and its own length.
+void bits_put_raw(struct bits_writer *writer, uint64_t value);
+uint64_t bits_get_raw(struct bits_reader *reader);
+
+// One number by the model, which learns from it.
+void bits_put_number(struct bits_writer *writer, struct bits_model *model, uint64_t value);
+uint64_t bits_get_number(struct bits_reader *reader, struct bits_model *model);
+
+// The same with runs. The writer is given all numbers that are still to come, this one first.
+void bits_put_run_number(
+    struct bits_writer *writer, struct bits_model *model, const uint64_t *values, size_t left);
+uint64_t bits_get_run_number(struct bits_reader *reader, struct bits_model *model);
+
+// Signed numbers as unsigned ones: 0, -1, 1, -2 … become 0, 1, 2, 3 …
+static inline uint64_t bits_fold(int64_t value)
+{
+    return (uint64_t)value << 1 ^ (uint64_t)(value >> 63);
+}
+
+static inline int64_t bits_unfold(uint64_t value)
+{
+    return (int64_t)(value >> 1 ^ -(value & 1));
+}
