@@ -16,6 +16,9 @@
 //
 // A program built with gcc's AddressSanitizer needs ASAN_OPTIONS=verify_asan_link_order=0.
 
+// The C library's headers name the parameters otherwise.
+// NOLINTBEGIN(readability-inconsistent-declaration-parameter-name)
+
 // Both names of each call are defined here: the plain and the 64-bit one.
 #undef _FILE_OFFSET_BITS
 
@@ -233,3 +236,5 @@ int unlink(const char *path)
 {
     return unlinkat(AT_FDCWD, path, 0);
 }
+
+// NOLINTEND(readability-inconsistent-declaration-parameter-name)

@@ -10,6 +10,9 @@
 // only in processes with this program name.
 // A program built with gcc's AddressSanitizer needs ASAN_OPTIONS=verify_asan_link_order=0.
 
+// The C library's headers name the parameters otherwise.
+// NOLINTBEGIN(readability-inconsistent-declaration-parameter-name)
+
 // Both names of each call are defined here: the plain and the 64-bit one.
 #undef _FILE_OFFSET_BITS
 
@@ -101,3 +104,5 @@ int fstatfs(int fd, struct statfs *out)
 {
     return fstatfs64(fd, (struct statfs64 *)out);
 }
+
+// NOLINTEND(readability-inconsistent-declaration-parameter-name)

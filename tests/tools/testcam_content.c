@@ -37,14 +37,15 @@ static void child_setup_cb(gpointer arg)
 static bool feed_pictures(GOutputStream *in, const struct mount *m)
 {
     size_t size = picture_size_bytes(m);
-    g_autofree uint8_t *yuv = g_malloc(size);
+    uint8_t *yuv = g_malloc(size);
+    bool fed = true;
 
-    for (int i = 0; i < mount_frames(m); i++) {
+    for (int i = 0; fed && i < mount_frames(m); i++) {
         picture_draw(m, i, yuv);
-        if (!g_output_stream_write_all(in, yuv, size, NULL, NULL, NULL))
-            return false;
+        fed = g_output_stream_write_all(in, yuv, size, NULL, NULL, NULL);
     }
-    return true;
+    g_free(yuv);
+    return fed;
 }
 
 // Runs ffmpeg with `args` and the content made by `feed` (may be NULL) on its standard input.
@@ -218,16 +219,21 @@ static char *cache_path(const char *dir, const char *name)
     return g_build_filename(dir, file, NULL);
 }
 
-// Tracks that were loaded already, by path; they live as long as the program.
-static struct track *loaded_find(const char *path, struct track *add)
+// The track of the content `path`, which lives as long as the program; a new one has no units yet.
+static struct track *track_of(const char *path)
 {
-    static GHashTable *loaded;
+    static GHashTable *tracks;
+    struct track *t;
 
-    if (!loaded)
-        loaded = g_hash_table_new(g_str_hash, g_str_equal);
-    if (add)
-        g_hash_table_insert(loaded, g_strdup(path), add);
-    return g_hash_table_lookup(loaded, path);
+    if (!tracks)
+        tracks = g_hash_table_new(g_str_hash, g_str_equal);
+    t = g_hash_table_lookup(tracks, path);
+    if (!t) {
+        t = g_new0(struct track, 1);
+        t->units = g_ptr_array_new();
+        g_hash_table_insert(tracks, g_strdup(path), t);
+    }
+    return t;
 }
 
 const struct track *content_video(const struct mount *m, const char *dir, char **cause)
@@ -236,15 +242,13 @@ const struct track *content_video(const struct mount *m, const char *dir, char *
         g_strdup_printf("%s-b%d-%dx%d-%dfps-gop%d-%dk-%df", m->h265 ? "h265" : "h264", m->bframes,
             m->width, m->height, m->fps, m->gop_frames, m->bitrate_kbps, mount_frames(m));
     g_autofree char *path = cache_path(dir, name);
-    struct track *t = loaded_find(path, NULL);
+    struct track *t = track_of(path);
 
-    if (t)
+    if (t->units->len > 0)
         return t;
-    t = g_new0(struct track, 1);
-    *t = (struct track){.units = g_ptr_array_new(),
-        .sync_every = m->gop_frames,
-        .unit_num = 1,
-        .unit_den = (uint64_t)m->fps};
+    t->sync_every = m->gop_frames;
+    t->unit_num = 1;
+    t->unit_den = (uint64_t)m->fps;
     if (!make(path, video_args(m), m, feed_pictures, cause) || !load(t, path, cause))
         return NULL;
     if ((int)t->units->len != mount_frames(m)) {
@@ -253,21 +257,19 @@ const struct track *content_video(const struct mount *m, const char *dir, char *
         return NULL;
     }
     find_order(t);
-    return loaded_find(path, t);
+    return t;
 }
 
 const struct track *content_audio(const char *dir, char **cause)
 {
     g_autofree char *path = cache_path(dir, "aac-mono-48k");
-    struct track *t = loaded_find(path, NULL);
+    struct track *t = track_of(path);
 
-    if (t)
+    if (t->units->len > 0)
         return t;
-    t = g_new0(struct track, 1);
-    *t = (struct track){.units = g_ptr_array_new(),
-        .sync_every = 1,
-        .unit_num = AUDIO_FRAME,
-        .unit_den = AUDIO_RATE};
+    t->sync_every = 1;
+    t->unit_num = AUDIO_FRAME;
+    t->unit_den = AUDIO_RATE;
     if (!make(path, audio_args(), NULL, NULL, cause) || !load(t, path, cause))
         return NULL;
     if (t->units->len <= AUDIO_UNITS) {
@@ -278,5 +280,5 @@ const struct track *content_audio(const char *dir, char **cause)
     g_ptr_array_remove_index(t->units, 0);
     g_ptr_array_set_size(t->units, AUDIO_UNITS);
     find_order(t);
-    return loaded_find(path, t);
+    return t;
 }
