@@ -21,6 +21,10 @@
 #define SMB2_SUPER_MAGIC 0xfe534d42
 #endif
 
+enum {
+    FS_COPY_SIZE = 256 * 1024,
+};
+
 static char *fs_read_fd(int fd, size_t size_max, size_t *size)
 {
     size_t capacity = 4096, length = 0;
@@ -104,6 +108,39 @@ out:
         unlink(temporary);
     free(temporary);
     return result;
+}
+
+int fs_write_at(int fd, const void *data, size_t size, uint64_t offset)
+{
+    const uint8_t *bytes = data;
+    for (size_t done = 0; done < size;) {
+        ssize_t put = pwrite(fd, bytes + done, size - done, (off_t)(offset + done));
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put <= 0)
+            return -1;
+        done += (size_t)put;
+    }
+    return 0;
+}
+
+int fs_copy(int from, int to, uint64_t size)
+{
+    uint8_t *piece = xmalloc(FS_COPY_SIZE);
+    uint64_t done = 0;
+    while (done < size) {
+        size_t want = size - done < FS_COPY_SIZE ? (size_t)(size - done) : FS_COPY_SIZE;
+        ssize_t got = pread(from, piece, want, (off_t)done);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got == 0)
+            errno = EIO;
+        if (got <= 0 || fs_write_at(to, piece, (size_t)got, done) < 0)
+            break;
+        done += (uint64_t)got;
+    }
+    free(piece);
+    return done == size ? 0 : -1;
 }
 
 int fs_make_dirs(const char *path, mode_t mode, char **cause)

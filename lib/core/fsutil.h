@@ -15,6 +15,13 @@ char *fs_read_file(const char *path, size_t size_max, size_t *size, char **cause
 // old or the new bytes, never a mixture. Returns 0, or -1 with *cause set.
 int fs_write_file(const char *path, const void *data, size_t size, mode_t mode, char **cause);
 
+// Writes all bytes at `offset`. Returns 0, or -1 with errno set.
+int fs_write_at(int fd, const void *data, size_t size, uint64_t offset);
+
+// Copies the first `size` bytes of one open file into another. Returns 0, or -1 with errno set (EIO
+// when the source is shorter).
+int fs_copy(int from, int to, uint64_t size);
+
 // Makes a directory and its missing parents. Returns 0 (also when it is there), or -1 with *cause.
 int fs_make_dirs(const char *path, mode_t mode, char **cause);
 

@@ -1,0 +1,88 @@
+// Rounds over the files that are being written. See cachesync.h.
+#include "indexer/cachesync.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "indexer/ingest.h"
+#include "indexer/worker.h"
+#include "lib/core/alloc.h"
+#include "lib/core/config.h"
+#include "lib/core/log.h"
+#include "lib/core/timeutil.h"
+
+struct cachesync {
+    struct worker_job job;
+    struct indexer *indexer;
+    bool busy;
+    int64_t next_us;
+
+    // The job's: files and directories, and how long they took.
+    char **paths;
+    size_t count;
+    int64_t busy_us;
+};
+
+static void cachesync_path(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0) {
+        if (errno != ENOENT)
+            log_warn("%s can not be opened to be synced: %s", path, strerror(errno));
+        return;
+    }
+    if (fdatasync(fd) < 0 && errno != EINVAL)
+        log_err("%s can not be synced: %s", path, strerror(errno));
+    close(fd);
+}
+
+static void cachesync_run(struct worker_job *job)
+{
+    struct cachesync *sync = (struct cachesync *)job;
+    int64_t since_us = time_monotonic_us();
+    for (size_t i = 0; i < sync->count; i++)
+        cachesync_path(sync->paths[i]);
+    sync->busy_us = time_monotonic_us() - since_us;
+}
+
+static void cachesync_done(struct worker_job *job)
+{
+    struct cachesync *sync = (struct cachesync *)job;
+    struct figures *figures = &sync->indexer->figures;
+    sync->busy = false;
+    figures->sync_us = sync->busy_us;
+    if (sync->busy_us > figures->sync_us_max)
+        figures->sync_us_max = sync->busy_us;
+    for (size_t i = 0; i < sync->count; i++)
+        free(sync->paths[i]);
+    free(sync->paths);
+    sync->paths = NULL;
+    sync->count = 0;
+}
+
+struct cachesync *cachesync_new(struct indexer *indexer)
+{
+    struct cachesync *sync = xcalloc(1, sizeof(*sync));
+    sync->job.run = cachesync_run;
+    sync->job.done = cachesync_done;
+    sync->indexer = indexer;
+    return sync;
+}
+
+void cachesync_free(struct cachesync *sync)
+{
+    free(sync);
+}
+
+void cachesync_tick(struct cachesync *sync, int64_t now_us)
+{
+    if (sync->busy || now_us < sync->next_us)
+        return;
+    sync->next_us = now_us + sync->indexer->config->recording.sync_us;
+    sync->paths = ingest_unsynced(sync->indexer->ingest, &sync->count);
+    sync->busy = true;
+    worker_submit_first(sync->indexer->worker, &sync->job);
+}

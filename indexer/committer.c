@@ -1,0 +1,290 @@
+// Writes the catalog. See committer.h.
+#include "indexer/committer.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "indexer/worker.h"
+#include "lib/core/alloc.h"
+#include "lib/core/log.h"
+
+enum {
+    COMMITTER_RETRY_TICKS = 5, // after a failure, in seconds
+};
+
+struct committer_list {
+    struct commit *first;
+    struct commit **end;
+    size_t count;
+};
+
+// What the thread works on.
+struct committer_round {
+    struct worker_job job;
+    struct committer *committer;
+    struct catalog *catalog;
+    struct committer_list deletions; // apart, so that a full disk can be relieved
+    struct committer_list additions;
+    struct committer_list durable;
+    char *cause;
+};
+
+struct committer {
+    struct worker *worker;
+    struct catalog *catalog;
+    struct committer_list waiting;
+    struct committer_round round;
+    bool busy;
+    size_t pending;
+    int pause; // ticks
+    char *trouble;
+};
+
+static void committer_list_init(struct committer_list *list)
+{
+    *list = (struct committer_list){.end = &list->first};
+}
+
+static void committer_list_put(struct committer_list *list, struct commit *commit)
+{
+    commit->next = NULL;
+    *list->end = commit;
+    list->end = &commit->next;
+    list->count++;
+}
+
+static struct commit *committer_list_take(struct committer_list *list)
+{
+    struct commit *commit = list->first;
+    if (commit == NULL)
+        return NULL;
+    list->first = commit->next;
+    if (list->first == NULL)
+        list->end = &list->first;
+    list->count--;
+    return commit;
+}
+
+static void committer_list_move(struct committer_list *to, struct committer_list *from)
+{
+    for (struct commit *commit; (commit = committer_list_take(from)) != NULL;)
+        committer_list_put(to, commit);
+}
+
+// --- In the thread ---
+
+static enum catalog_status committer_run(
+    struct catalog *catalog, struct commit *commit, char **cause)
+{
+    enum catalog_status status =
+        catalog_stream_add(catalog, commit->camera, commit->stream, &commit->run.stream_id, cause);
+    return status == CATALOG_OK ? catalog_run_put(catalog, &commit->run, cause) : status;
+}
+
+static enum catalog_status committer_track(struct catalog *catalog,
+    const struct media_segment *media, enum media_kind kind, struct catalog_track *row,
+    char **cause)
+{
+    const struct media_track *track = media_segment_track(media, kind);
+    return track == NULL
+               ? CATALOG_OK
+               : catalog_codec_add(catalog, track->entry, track->entry_size, &row->codec_id, cause);
+}
+
+static enum catalog_status committer_segment(
+    struct catalog *catalog, struct commit *commit, char **cause)
+{
+    struct filing *filing = commit->filing;
+    struct catalog_segment *row = &filing->row;
+    enum catalog_status status = committer_run(catalog, commit, cause);
+    row->stream_id = commit->run.stream_id;
+    row->volume_id = commit->volume_id;
+    if (status == CATALOG_OK)
+        status = committer_track(catalog, &filing->media, MEDIA_VIDEO, &row->video, cause);
+    if (status == CATALOG_OK)
+        status = committer_track(catalog, &filing->media, MEDIA_AUDIO, &row->audio, cause);
+    if (status == CATALOG_OK)
+        status = catalog_frames_put(catalog, row, filing->packed.data, filing->packed.size, cause);
+    if (status == CATALOG_OK)
+        status = catalog_segment_add(catalog, row, cause);
+    commit->known = status == CATALOG_NONE;
+    return commit->known ? CATALOG_OK : status;
+}
+
+static enum catalog_status committer_expire(
+    struct catalog *catalog, const struct commit *commit, char **cause)
+{
+    struct catalog_stream *streams;
+    size_t count;
+    enum catalog_status status = catalog_streams(catalog, &streams, &count, cause);
+    for (size_t i = 0; status == CATALOG_OK && i < count; i++)
+        status = catalog_runs_expire(catalog, streams[i].id, commit->before_us, cause);
+    if (status == CATALOG_OK)
+        free(streams);
+    return status;
+}
+
+static enum catalog_status committer_apply(
+    struct catalog *catalog, struct commit *commit, char **cause)
+{
+    enum catalog_status status = CATALOG_OK;
+    switch (commit->kind) {
+    case COMMIT_SEGMENT:
+        return committer_segment(catalog, commit, cause);
+    case COMMIT_RUN:
+        return committer_run(catalog, commit, cause);
+    case COMMIT_DISCARD:
+        status = catalog_segment_discard(catalog, &commit->segment, commit->reason, cause);
+        commit->known = status == CATALOG_OK;
+        return status == CATALOG_NONE ? CATALOG_OK : status;
+    case COMMIT_GARBAGE_DONE:
+        return catalog_garbage_done(catalog, commit->garbage_id, cause);
+    case COMMIT_EXPIRE:
+        return committer_expire(catalog, commit, cause);
+    }
+    return status;
+}
+
+static bool committer_commit(struct committer_round *round, struct committer_list *list)
+{
+    if (list->count == 0)
+        return true;
+    char *cause = NULL;
+    bool expire = false;
+    enum catalog_status status = catalog_begin(round->catalog, &cause);
+    for (struct commit *commit = list->first; status == CATALOG_OK && commit != NULL;
+         commit = commit->next) {
+        status = committer_apply(round->catalog, commit, &cause);
+        expire |= commit->kind == COMMIT_EXPIRE;
+    }
+    if (status == CATALOG_OK)
+        status = catalog_commit(round->catalog, &cause);
+    if (status == CATALOG_OK && expire)
+        status = catalog_frames_expire(round->catalog, &cause);
+    if (status == CATALOG_OK) {
+        committer_list_move(&round->durable, list);
+        return true;
+    }
+    catalog_rollback(round->catalog);
+    free(round->cause);
+    round->cause = cause ? cause : xstrdup("the catalog is locked");
+    return false;
+}
+
+static void committer_work(struct worker_job *job)
+{
+    struct committer_round *round = (struct committer_round *)job;
+    committer_commit(round, &round->deletions);
+    committer_commit(round, &round->additions);
+}
+
+// --- In the loop ---
+
+static void committer_note(struct committer *committer, char *cause)
+{
+    if (cause == NULL && committer->trouble != NULL)
+        log_info("the catalog is written again");
+    else if (cause != NULL && (committer->trouble == NULL || strcmp(cause, committer->trouble)))
+        log_err("the catalog can not be written, footage waits in the cache: %s", cause);
+    free(committer->trouble);
+    committer->trouble = cause;
+    committer->pause = cause ? COMMITTER_RETRY_TICKS : 0;
+}
+
+// Puts what failed before what has come since, in its old order.
+static void committer_put_back(struct committer *committer)
+{
+    struct committer_list all;
+    committer_list_init(&all);
+    committer_list_move(&all, &committer->round.deletions);
+    committer_list_move(&all, &committer->round.additions);
+    committer_list_move(&all, &committer->waiting);
+    committer_list_move(&committer->waiting, &all);
+}
+
+static void committer_done(struct worker_job *job)
+{
+    struct committer_round *round = (struct committer_round *)job;
+    struct committer *committer = round->committer;
+    committer->busy = false;
+    if (job->ran)
+        committer_note(committer, round->cause);
+    round->cause = NULL;
+    committer_put_back(committer);
+    for (struct commit *commit; (commit = committer_list_take(&round->durable)) != NULL;) {
+        committer->pending--;
+        commit->done(commit);
+    }
+}
+
+struct committer *committer_new(struct ev_loop *loop, struct catalog *catalog)
+{
+    struct committer *committer = xcalloc(1, sizeof(*committer));
+    committer->worker = worker_new(loop, "catalog");
+    committer->catalog = catalog;
+    committer_list_init(&committer->waiting);
+    struct committer_round *round = &committer->round;
+    round->job.run = committer_work;
+    round->job.done = committer_done;
+    round->committer = committer;
+    round->catalog = catalog;
+    committer_list_init(&round->deletions);
+    committer_list_init(&round->additions);
+    committer_list_init(&round->durable);
+    return committer;
+}
+
+void committer_put(struct committer *committer, struct commit *commit)
+{
+    committer->pending++;
+    committer_list_put(&committer->waiting, commit);
+}
+
+size_t committer_pending(const struct committer *committer)
+{
+    return committer->pending;
+}
+
+const char *committer_trouble(const struct committer *committer)
+{
+    return committer->trouble;
+}
+
+static void committer_start(struct committer *committer)
+{
+    struct committer_round *round = &committer->round;
+    for (struct commit *commit; (commit = committer_list_take(&committer->waiting)) != NULL;) {
+        bool deletion = commit->kind == COMMIT_DISCARD || commit->kind == COMMIT_GARBAGE_DONE;
+        committer_list_put(deletion ? &round->deletions : &round->additions, commit);
+    }
+    committer->busy = true;
+    worker_submit(committer->worker, &round->job);
+}
+
+void committer_tick(struct committer *committer)
+{
+    if (committer->pause > 0)
+        committer->pause--;
+    if (committer->pause == 0 && !committer->busy && committer->waiting.count > 0)
+        committer_start(committer);
+}
+
+void committer_free(struct committer *committer, void (*drop)(struct commit *commit))
+{
+    if (committer == NULL)
+        return;
+    // The thread ends after the round in hand; what has come since is committed here.
+    worker_free(committer->worker);
+    if (committer->waiting.count > 0) {
+        committer_list_move(&committer->round.additions, &committer->waiting);
+        committer_work(&committer->round.job);
+        committer->round.job.ran = true;
+        committer_done(&committer->round.job);
+    }
+    for (struct commit *commit; (commit = committer_list_take(&committer->waiting)) != NULL;)
+        drop(commit);
+    catalog_close(committer->catalog);
+    free(committer->trouble);
+    free(committer);
+}

@@ -1,0 +1,61 @@
+// Writes the catalog: gathers rows and commits them together, once a second, in a thread of its own
+// that owns the catalog's writing handle. What must be durable before something else happens says
+// so by its done() callback.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "indexer/filing.h"
+#include "lib/media/catalog.h"
+
+struct ev_loop;
+struct committer;
+
+enum commit_kind {
+    COMMIT_SEGMENT,
+    COMMIT_RUN,
+    COMMIT_DISCARD,      // a row becomes garbage
+    COMMIT_GARBAGE_DONE, // a file of the garbage is gone
+    COMMIT_EXPIRE,       // forget runs and days of frames that nothing needs any more
+};
+
+// One change. Who puts it in owns it again in done(), which is called in the loop once the change
+// is durable; until then nobody else touches it.
+struct commit {
+    enum commit_kind kind;
+    void (*done)(struct commit *commit);
+    void *arg;
+
+    // COMMIT_SEGMENT and COMMIT_RUN; the ids in `run` and `row` are filled in.
+    char camera[SEGMENT_NAME_MAX];
+    char stream[SEGMENT_NAME_MAX];
+    struct catalog_run run;
+    struct filing *filing;
+    int64_t volume_id;
+    bool known; // the catalog had that segment already
+
+    struct catalog_segment segment; // COMMIT_DISCARD, the commit's own
+    const char *reason;
+    int64_t garbage_id; // COMMIT_GARBAGE_DONE
+    int64_t before_us;  // COMMIT_EXPIRE: runs that ended before
+
+    struct commit *next; // the committer's own
+};
+
+// Takes the catalog over.
+struct committer *committer_new(struct ev_loop *loop, struct catalog *catalog);
+
+// Commits what waits, calls every done() that is due, and closes the catalog. What can not be
+// committed is given to `drop`.
+void committer_free(struct committer *committer, void (*drop)(struct commit *commit));
+
+void committer_put(struct committer *committer, struct commit *commit);
+
+// Changes that are not durable yet, and why the last attempt failed (NULL when it did not).
+size_t committer_pending(const struct committer *committer);
+const char *committer_trouble(const struct committer *committer);
+
+// For the loop's second: starts a commit when there is something to do and none is under way.
+void committer_tick(struct committer *committer);

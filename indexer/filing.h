@@ -1,0 +1,53 @@
+// The way of one segment from the cache into a volume: is it closed, what does it hold, where does
+// it stand in time, seal it, link it. One blocking piece of work that needs nothing but what it is
+// given, for the volume's worker. The catalog is not its business: the caller commits the row.
+#pragma once
+
+#include "indexer/volume.h"
+#include "indexer/worker.h"
+#include "lib/core/buf.h"
+#include "lib/media/cache.h"
+#include "lib/media/catalog.h"
+#include "lib/media/segtime.h"
+
+enum filing_result {
+    FILING_DONE,        // it lies in the volume, durably; the row can be committed
+    FILING_SETTLED,     // the catalog has its row and the volume its file: the cache name can go
+    FILING_OPEN,        // a writer has it open
+    FILING_WAITS,       // its start can not be told before its successor comes or the run ends
+    FILING_GONE,        // it is not in the cache any more
+    FILING_EMPTY,       // it had no byte and was removed
+    FILING_QUARANTINED, // it can not be used; `reason` and *cause say why
+    FILING_FAILED,      // it can not be done now; *cause says why
+};
+
+struct filing {
+    struct worker_job job;
+
+    // What is given.
+    const struct volume *volume;
+    struct cache_file file;
+    char *path;
+    char *node;
+    struct segtime time;   // of the run, after the segment before
+    int64_t next_birth_us; // of the successor's file, 0 when there is none
+    int64_t latency_us;
+    bool alone;          // no successor will come
+    char *committed_key; // where the catalog has this segment already, else NULL
+
+    // What comes of it.
+    enum filing_result result;
+    const char *reason; // a word for the counters
+    char *cause;
+    struct catalog_segment row; // without the catalog's ids
+    struct media_segment media; // its sample entries are wanted for the ids
+    struct buf packed;
+    uint32_t skipped; // fragments that were not believed
+    int64_t busy_us;  // how long it took
+
+    void *owner; // the caller's
+};
+
+// `filing->time` moves on with FILING_DONE only.
+void filing_run(struct worker_job *filing);
+void filing_free(struct filing *filing);

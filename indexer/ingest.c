@@ -1,0 +1,500 @@
+// From the cache to the catalog. See ingest.h.
+#include "indexer/ingest.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "indexer/committer.h"
+#include "indexer/filing.h"
+#include "indexer/ingest_stream.h"
+#include "indexer/worker.h"
+#include "lib/core/alloc.h"
+#include "lib/core/config.h"
+#include "lib/core/log.h"
+#include "lib/core/timeutil.h"
+
+enum {
+    INGEST_CLOSING_TRIES = 50,
+};
+
+#define INGEST_CLOSING_US (US_PER_SECOND / 10) // between the event and the lease
+#define INGEST_RETRY_US (10 * US_PER_SECOND)
+#define INGEST_LOOK_US (30 * US_PER_SECOND)
+#define INGEST_ORPHAN_US (10 * US_PER_SECOND)
+
+struct ingest {
+    struct indexer *indexer;
+    struct ingest_stream **streams;
+    size_t stream_count;
+    size_t stream_capacity;
+    int64_t look_us; // monotonic, when everything was looked through
+};
+
+// A row on its way into the catalog.
+struct ingest_commit {
+    struct commit commit;
+    struct ingest_stream *stream;
+    int64_t run;
+};
+
+// A name that has to go from the cache.
+struct ingest_unlink {
+    struct worker_job job;
+    struct ingest_stream *stream;
+    char *path;
+    int64_t run;
+    uint32_t number;
+    uint64_t inode; // of a segment; 0: it is the run file
+    char *cause;
+};
+
+static void ingest_step(struct ingest_stream *stream);
+static void ingest_settle_runs(struct ingest_stream *stream);
+
+struct ingest *ingest_new(struct indexer *indexer)
+{
+    struct ingest *ingest = xcalloc(1, sizeof(*ingest));
+    ingest->indexer = indexer;
+    return ingest;
+}
+
+void ingest_free(struct ingest *ingest)
+{
+    if (ingest == NULL)
+        return;
+    for (size_t i = 0; i < ingest->stream_count; i++)
+        ingest_stream_free(ingest->streams[i]);
+    free(ingest->streams);
+    free(ingest);
+}
+
+static struct ingest_stream *ingest_stream(
+    struct ingest *ingest, const char *camera, const char *name)
+{
+    for (size_t i = 0; i < ingest->stream_count; i++) {
+        struct ingest_stream *stream = ingest->streams[i];
+        if (strcmp(stream->camera, camera) == 0 && strcmp(stream->name, name) == 0)
+            return stream;
+    }
+    ARRAY_RESERVE(ingest->streams, ingest->stream_count, ingest->stream_capacity);
+    struct ingest_stream *stream = ingest_stream_new(ingest->indexer, camera, name);
+    ingest->streams[ingest->stream_count++] = stream;
+    return stream;
+}
+
+// --- Names that go ---
+
+static void ingest_unlink_run(struct worker_job *job)
+{
+    struct ingest_unlink *work = (struct ingest_unlink *)job;
+    struct stat info;
+    if (work->inode != 0 && lstat(work->path, &info) == 0 && info.st_ino != work->inode)
+        work->cause = xasprintf("%s: another file has its name now, it stays", work->path);
+    else if (unlink(work->path) < 0 && errno != ENOENT)
+        work->cause = xasprintf("%s: can not be removed: %s", work->path, strerror(errno));
+}
+
+static void ingest_unlink_done(struct worker_job *job)
+{
+    struct ingest_unlink *work = (struct ingest_unlink *)job;
+    struct ingest_stream *stream = work->stream;
+    if (work->cause != NULL)
+        log_err("%s", work->cause);
+    if (job->ran && work->inode == 0) {
+        struct ingest_run *run = ingest_stream_run(stream, work->run);
+        if (run != NULL)
+            run->file_inode = 0;
+    } else if (job->ran) {
+        struct ingest_file *file = ingest_stream_file(stream, work->run, work->number, work->inode);
+        if (file != NULL)
+            ingest_stream_remove(stream, file);
+    }
+    ingest_settle_runs(stream);
+    free(work->cause);
+    free(work->path);
+    free(work);
+}
+
+static void ingest_unlink(struct ingest_stream *stream, struct ingest_unlink *work)
+{
+    work->job.run = ingest_unlink_run;
+    work->job.done = ingest_unlink_done;
+    work->stream = stream;
+    if (!stream->indexer->stopping) {
+        worker_submit(stream->indexer->worker, &work->job);
+        return;
+    }
+    // The thread has ended, so that this can as well happen here.
+    work->job.run(&work->job);
+    work->job.ran = true;
+    work->job.done(&work->job);
+}
+
+static void ingest_unlink_segment(struct ingest_stream *stream, struct ingest_file *file)
+{
+    struct ingest_unlink *work = xcalloc(1, sizeof(*work));
+    file->state = INGEST_LEAVING;
+    work->path = cache_segment_path(stream->indexer->config->storage.cache, &file->file.id);
+    work->run = file->file.id.run;
+    work->number = file->file.id.number;
+    work->inode = file->file.inode;
+    ingest_unlink(stream, work);
+}
+
+static void ingest_unlink_run_file(struct ingest_stream *stream, struct ingest_run *run)
+{
+    struct ingest_unlink *work = xcalloc(1, sizeof(*work));
+    run->leaving = true;
+    work->path = cache_run_path(
+        stream->indexer->config->storage.cache, stream->camera, stream->name, run->row.run);
+    work->run = run->row.run;
+    ingest_unlink(stream, work);
+}
+
+// --- Runs ---
+
+static void ingest_run_committed(struct commit *commit)
+{
+    struct ingest_commit *own = (struct ingest_commit *)commit;
+    struct ingest_run *run = ingest_stream_run(own->stream, own->run);
+    if (run != NULL)
+        run->uncommitted--;
+    ingest_settle_runs(own->stream);
+    free(own);
+}
+
+static struct ingest_commit *ingest_commit_new(
+    struct ingest_stream *stream, struct ingest_run *run, enum commit_kind kind)
+{
+    struct ingest_commit *own = xcalloc(1, sizeof(*own));
+    own->commit.kind = kind;
+    snprintf(own->commit.camera, sizeof(own->commit.camera), "%s", stream->camera);
+    snprintf(own->commit.stream, sizeof(own->commit.stream), "%s", stream->name);
+    own->commit.run = run->row;
+    own->stream = stream;
+    own->run = run->row.run;
+    run->uncommitted++;
+    return own;
+}
+
+void ingest_drop(struct commit *commit)
+{
+    filing_free(commit->filing);
+    free(commit);
+}
+
+// Writes down what the run files say, and removes those whose run has ended and is wholly in the
+// catalog.
+static void ingest_settle_runs(struct ingest_stream *stream)
+{
+    struct indexer *indexer = stream->indexer;
+    for (size_t i = stream->run_count; i-- > 0;) {
+        struct ingest_run *run = &stream->runs[i];
+        if (run->changed) {
+            run->changed = false;
+            struct ingest_commit *own = ingest_commit_new(stream, run, COMMIT_RUN);
+            own->commit.done = ingest_run_committed;
+            committer_put(indexer->committer, &own->commit);
+        }
+        if (run->uncommitted > 0 || ingest_stream_has_run(stream, run->row.run))
+            continue;
+        if (run->file_inode == 0)
+            ingest_stream_forget_run(stream, run);
+        else if (run->row.end_us != 0 && !run->leaving && !indexer->stopping)
+            ingest_unlink_run_file(stream, run);
+    }
+}
+
+// Whether no further segment of the run will come.
+static bool ingest_run_over(const struct ingest_stream *stream, const struct ingest_run *run,
+    const struct ingest_file *file)
+{
+    if (run->row.end_us != 0 || ingest_stream_newest_run(stream) > run->row.run)
+        return true;
+    // Not even a run file: nobody records this.
+    return run->file_inode == 0 && time_now_us() - file->file.written_us > INGEST_ORPHAN_US;
+}
+
+// --- One file's way ---
+
+static void ingest_segment_committed(struct commit *commit)
+{
+    struct ingest_commit *own = (struct ingest_commit *)commit;
+    struct ingest_stream *stream = own->stream;
+    struct filing *filing = commit->filing;
+    struct figures *figures = &stream->indexer->figures;
+    char identity[SEGMENT_TEXT_SIZE];
+    segment_id_format(&filing->file.id, identity);
+    if (commit->known) {
+        log_warn("%s was in the catalog, its file was not in the volume: filed again as %s",
+            identity, filing->row.key);
+    } else {
+        figures->committed++;
+        figures->committed_bytes += filing->row.size_bytes;
+        log_debug("%s: committed as %s", identity, filing->row.key);
+    }
+    struct ingest_file *file =
+        ingest_stream_file(stream, filing->file.id.run, filing->file.id.number, filing->file.inode);
+    if (file != NULL)
+        ingest_unlink_segment(stream, file);
+    filing_free(filing);
+    commit->filing = NULL;
+    ingest_run_committed(commit);
+}
+
+static void ingest_put_segment(
+    struct ingest_stream *stream, struct ingest_run *run, struct filing *filing)
+{
+    struct indexer *indexer = stream->indexer;
+    run->row.time = filing->time;
+    struct ingest_commit *own = ingest_commit_new(stream, run, COMMIT_SEGMENT);
+    own->commit.filing = filing;
+    own->commit.volume_id = indexer->volume_id;
+    own->commit.done = ingest_segment_committed;
+    committer_put(indexer->committer, &own->commit);
+}
+
+static void ingest_filed(struct ingest_stream *stream, struct ingest_file *file,
+    struct filing *filing, const char *identity)
+{
+    struct figures *figures = &stream->indexer->figures;
+    file->state = INGEST_FILED;
+    file->file.size = filing->row.size_bytes;
+    if (filing->busy_us > figures->filing_us_max)
+        figures->filing_us_max = filing->busy_us;
+    figures->skipped_fragments += filing->skipped;
+    if (filing->skipped > 0)
+        log_warn("%s: %" PRIu32 " damaged fragments were left out", identity, filing->skipped);
+    ingest_put_segment(stream, ingest_stream_run(stream, file->file.id.run), filing);
+}
+
+static void ingest_removed(struct ingest_stream *stream, struct ingest_file *file,
+    const struct filing *filing, const char *identity)
+{
+    struct figures *figures = &stream->indexer->figures;
+    if (filing->result == FILING_EMPTY) {
+        tally_add(&figures->deleted, "empty", 1);
+        log_warn("%s: had no byte and was removed", identity);
+    } else if (filing->result == FILING_QUARANTINED) {
+        tally_add(&figures->quarantined, filing->reason, 1);
+        log_warn("%s: can not be used and was moved to %s/" VOLUME_QUARANTINE ": %s", identity,
+            filing->volume->path, filing->cause);
+    }
+    ingest_stream_remove(stream, file);
+}
+
+static void ingest_postpone(
+    struct ingest_file *file, const struct filing *filing, const char *identity)
+{
+    int64_t delay_us = INGEST_RETRY_US;
+    // The event of a close comes a moment before the lease can be had.
+    if (filing->result == FILING_OPEN && file->closed && file->tries++ < INGEST_CLOSING_TRIES)
+        delay_us = INGEST_CLOSING_US;
+    if (filing->result == FILING_FAILED && !file->complained) {
+        file->complained = true;
+        log_err("%s: can not be filed now and stays in the cache: %s", identity, filing->cause);
+    }
+    file->retry_us = time_monotonic_us() + delay_us;
+}
+
+static void ingest_filing_done(struct worker_job *job)
+{
+    struct filing *filing = (struct filing *)job;
+    struct ingest_stream *stream = filing->owner;
+    stream->filing = false;
+    struct ingest_file *file =
+        ingest_stream_file(stream, filing->file.id.run, filing->file.id.number, filing->file.inode);
+    if (!job->ran || file == NULL) {
+        filing_free(filing);
+        return;
+    }
+    char identity[SEGMENT_TEXT_SIZE];
+    segment_id_format(&filing->file.id, identity);
+    file->filing = false;
+    switch (filing->result) {
+    case FILING_DONE:
+        ingest_filed(stream, file, filing, identity);
+        filing = NULL; // the commit's
+        break;
+    case FILING_SETTLED:
+        ingest_unlink_segment(stream, file);
+        break;
+    case FILING_OPEN:
+    case FILING_WAITS:
+    case FILING_FAILED:
+        ingest_postpone(file, filing, identity);
+        break;
+    case FILING_GONE:
+    case FILING_EMPTY:
+    case FILING_QUARANTINED:
+        ingest_removed(stream, file, filing, identity);
+        break;
+    }
+    filing_free(filing);
+    if (!stream->indexer->stopping) {
+        ingest_settle_runs(stream);
+        ingest_step(stream);
+    }
+}
+
+// What the catalog knows of the file: whether it has its row. Returns 0, or -1 when it can not be
+// asked now.
+static int ingest_ask_catalog(struct ingest_stream *stream, struct filing *filing)
+{
+    char *cause = NULL;
+    struct catalog_segment row;
+    enum catalog_status status = CATALOG_NONE;
+    if (ingest_stream_find_id(stream, &status, &cause))
+        status = catalog_segment_find(stream->indexer->catalog, stream->id, filing->file.id.run,
+            filing->file.id.number, &row, &cause);
+    if (status == CATALOG_OK) {
+        filing->committed_key = row.key;
+        filing->row.size_bytes = row.size_bytes;
+    } else if (status != CATALOG_NONE) {
+        log_err("the catalog can not be read: %s", cause ? cause : "locked");
+        free(cause);
+        return -1;
+    }
+    return 0;
+}
+
+static int64_t ingest_latency_us(const struct ingest_stream *stream)
+{
+    const struct config_stream *config =
+        config_stream_find(stream->indexer->config, stream->camera, stream->name);
+    return config ? config->recording.latency_us : 0;
+}
+
+static void ingest_submit(struct ingest_stream *stream, struct ingest_file *file)
+{
+    struct indexer *indexer = stream->indexer;
+    struct ingest_run *run = ingest_stream_load_run(stream, file->file.id.run);
+    struct filing *filing = xcalloc(1, sizeof(*filing));
+    filing->file = file->file;
+    if (run == NULL || ingest_ask_catalog(stream, filing) < 0) {
+        file->retry_us = time_monotonic_us() + INGEST_RETRY_US;
+        filing_free(filing);
+        return;
+    }
+    filing->job.run = filing_run;
+    filing->job.done = ingest_filing_done;
+    filing->owner = stream;
+    filing->volume = indexer->volume;
+    filing->path = cache_segment_path(indexer->config->storage.cache, &file->file.id);
+    filing->node = xstrdup(indexer->config->node);
+    filing->time = run->row.time;
+    filing->next_birth_us =
+        ingest_stream_birth_us(stream, file->file.id.run, file->file.id.number + 1);
+    filing->latency_us = ingest_latency_us(stream);
+    filing->alone = ingest_run_over(stream, run, file);
+    file->filing = true;
+    stream->filing = true;
+    worker_submit(indexer->worker, &filing->job);
+}
+
+// Hands the next file that may go to the worker: the first of the first run that does not wait.
+static void ingest_step(struct ingest_stream *stream)
+{
+    struct indexer *indexer = stream->indexer;
+    if (stream->filing || indexer->volume == NULL || indexer->stopping)
+        return;
+    int64_t now_us = time_monotonic_us();
+    int64_t waiting_run = -1;
+    for (size_t i = 0; i < stream->file_count && !stream->filing; i++) {
+        struct ingest_file *file = &stream->files[i];
+        if (file->state != INGEST_NEW || file->file.id.run == waiting_run)
+            continue;
+        if (file->retry_us <= now_us)
+            ingest_submit(stream, file);
+        waiting_run = file->file.id.run;
+    }
+}
+
+// --- What happens ---
+
+void ingest_changed(const char *camera, const char *stream_name, const char *closed, void *arg)
+{
+    struct ingest *ingest = arg;
+    struct ingest_stream *stream = ingest_stream(ingest, camera, stream_name);
+    int64_t run;
+    uint32_t number;
+    if (closed != NULL && segment_file_parse(closed, &run, &number)) {
+        struct ingest_file *file = ingest_stream_file(stream, run, number, 0);
+        // Our own closing of a file that is being sealed, or was, says nothing.
+        if (file != NULL && (file->state != INGEST_NEW || file->filing)) {
+            file->closed = true;
+            return;
+        }
+    }
+    ingest_stream_look(stream);
+    struct ingest_file *file = closed && segment_file_parse(closed, &run, &number)
+                                   ? ingest_stream_file(stream, run, number, 0)
+                                   : NULL;
+    if (file != NULL) {
+        file->closed = true;
+        file->retry_us = 0;
+    }
+    ingest_settle_runs(stream);
+    ingest_step(stream);
+}
+
+void ingest_tick(struct ingest *ingest, int64_t now_us)
+{
+    bool look = now_us - ingest->look_us >= INGEST_LOOK_US;
+    if (look)
+        ingest->look_us = now_us;
+    for (size_t i = 0; i < ingest->stream_count; i++) {
+        struct ingest_stream *stream = ingest->streams[i];
+        if (look)
+            ingest_stream_look(stream);
+        if (look)
+            ingest_settle_runs(stream);
+        ingest_step(stream);
+    }
+}
+
+void ingest_measure(const struct ingest *ingest, int64_t now_us, struct ingest_figures *figures)
+{
+    *figures = (struct ingest_figures){.streams = ingest->stream_count};
+    for (size_t i = 0; i < ingest->stream_count; i++) {
+        const struct ingest_stream *stream = ingest->streams[i];
+        for (size_t j = 0; j < stream->file_count; j++) {
+            const struct ingest_file *file = &stream->files[j];
+            figures->files++;
+            figures->bytes += file->file.size;
+            bool closed = file->closed || file->state == INGEST_FILED;
+            int64_t age_us = now_us - file->file.written_us;
+            if (closed && file->state != INGEST_LEAVING && age_us > figures->lag_us)
+                figures->lag_us = age_us;
+        }
+    }
+}
+
+char **ingest_unsynced(struct ingest *ingest, size_t *count)
+{
+    const char *cache = ingest->indexer->config->storage.cache;
+    char **paths = NULL;
+    size_t capacity = 0;
+    *count = 0;
+    for (size_t i = 0; i < ingest->stream_count; i++) {
+        struct ingest_stream *stream = ingest->streams[i];
+        for (size_t j = 0; j < stream->file_count; j++) {
+            if (stream->files[j].state != INGEST_NEW)
+                continue;
+            ARRAY_RESERVE(paths, *count, capacity);
+            paths[(*count)++] = cache_segment_path(cache, &stream->files[j].file.id);
+        }
+        if (stream->names_unsynced) {
+            stream->names_unsynced = false;
+            ARRAY_RESERVE(paths, *count, capacity);
+            paths[(*count)++] = xasprintf("%s/%s/%s", cache, stream->camera, stream->name);
+        }
+    }
+    return paths;
+}

@@ -1,0 +1,41 @@
+// From the cache to the catalog: for each stream what stands in its cache directory, which file is
+// next, and what has become of it. Segments of a run are taken strictly in order of their numbers;
+// runs do not wait for each other. What blocks happens in filing.c, rows are written by the
+// committer; this file keeps the order between them:
+//
+//   filed, durably → row committed → cache name unlinked
+#pragma once
+
+#include "indexer/indexer.h"
+
+struct ingest;
+
+struct ingest *ingest_new(struct indexer *indexer);
+
+// After the worker and the committer have ended.
+void ingest_free(struct ingest *ingest);
+
+// A stream's directory has changed; `closed` names a file that a writer has closed, or is NULL
+// (watch_fn).
+void ingest_changed(const char *camera, const char *stream, const char *closed, void *ingest);
+
+// For the loop's tick: takes up what had to wait.
+void ingest_tick(struct ingest *ingest, int64_t now_us);
+
+// A change of the ingest's that the committer gave up.
+void ingest_drop(struct commit *commit);
+
+// What stands in the cache.
+struct ingest_figures {
+    size_t streams;
+    uint64_t files;
+    uint64_t bytes;
+    int64_t lag_us; // age of the oldest file that is closed and not committed
+};
+
+void ingest_measure(const struct ingest *ingest, int64_t now_us, struct ingest_figures *figures);
+
+// The files that are not known to be closed, and the directories in which names have come since the
+// last call: what the next sync round has to make durable. The paths and the array are the
+// caller's.
+char **ingest_unsynced(struct ingest *ingest, size_t *count);

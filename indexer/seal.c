@@ -1,0 +1,122 @@
+// Sealing a segment, and recognising how far an earlier life came with it. See seal.h.
+#include "indexer/seal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/core/alloc.h"
+#include "lib/core/fsutil.h"
+#include "lib/media/mp4_write.h"
+
+// Whether the source has exactly these bytes at `offset`.
+static bool seal_equal(
+    const struct mp4_source *source, uint64_t offset, const uint8_t *data, size_t size)
+{
+    uint8_t piece[4096];
+    for (size_t done = 0; done < size;) {
+        size_t count = size - done < sizeof(piece) ? size - done : sizeof(piece);
+        if (source->read(source->arg, offset + done, piece, count) < 0 ||
+            memcmp(piece, data + done, count) != 0)
+            return false;
+        done += count;
+    }
+    return true;
+}
+
+// Whether the trailing moov is the one that its tags and the fragments give.
+static bool seal_tail_whole(const struct mp4_source *source, const struct media_segment *segment,
+    const struct mp4_layout *layout, struct mp4_tags *tags)
+{
+    char *cause = NULL;
+    if (layout->tail_offset != layout->media_end || layout->tail_size > source->size ||
+        layout->tail_offset != source->size - layout->tail_size)
+        return false;
+    if (mp4_read_tags(source, layout, tags, &cause) < 0) {
+        free(cause);
+        return false;
+    }
+    struct buf moov = BUF_INIT;
+    mp4_put_sealed_moov(&moov, segment, tags);
+    bool whole = moov.size == layout->tail_size &&
+                 seal_equal(source, layout->tail_offset, moov.data, moov.size);
+    buf_fini(&moov);
+    return whole;
+}
+
+enum seal_state seal_inspect(const struct mp4_source *source, const struct media_segment *segment,
+    const struct mp4_layout *layout, struct mp4_tags *tags)
+{
+    if (layout->tail_offset == 0)
+        return layout->init_overwritten ? SEAL_INTERRUPTED : SEAL_OPEN;
+    if (!seal_tail_whole(source, segment, layout, tags))
+        return SEAL_INTERRUPTED;
+    uint8_t header[SEAL_HEADER_SIZE];
+    mp4_sealed_header(layout, header);
+    bool flipped = seal_equal(source, layout->init_offset, header, sizeof(header));
+    return flipped ? SEAL_DONE : SEAL_WRITTEN;
+}
+
+void seal_plan_init(struct seal_plan *plan, const struct media_segment *segment,
+    const struct mp4_layout *layout, const struct mp4_tags *tags)
+{
+    *plan = (struct seal_plan){.layout = *layout};
+    mp4_put_sealed_moov(&plan->moov, segment, tags);
+    plan->size = layout->media_end + plan->moov.size;
+}
+
+void seal_plan_fini(struct seal_plan *plan)
+{
+    buf_fini(&plan->moov);
+}
+
+static int seal_fail(const char *what, char **cause)
+{
+    int saved_errno = errno;
+    *cause = xasprintf("%s: %s", what, strerror(saved_errno));
+    errno = saved_errno;
+    return -1;
+}
+
+// Gives a last mdat that reached beyond the last whole sample its right size.
+static int seal_write_cut(int fd, const struct mp4_layout *layout)
+{
+    uint8_t header[16];
+    return fs_write_at(fd, header, mp4_cut_header(layout, header), layout->cut_mdat_offset);
+}
+
+int seal_in_place(int fd, const struct seal_plan *plan, char **cause)
+{
+    const struct mp4_layout *layout = &plan->layout;
+    uint8_t header[SEAL_HEADER_SIZE];
+    mp4_sealed_header(layout, header);
+    if (layout->init_overwritten &&
+        fs_write_at(fd, layout->init_header, sizeof(layout->init_header), layout->init_offset) < 0)
+        return seal_fail("the old header can not be put back", cause);
+    // Durable before anything is appended: the torn mdat would claim it after a power cut.
+    if (layout->cut_mdat_offset != 0 && (seal_write_cut(fd, layout) < 0 || fdatasync(fd) < 0))
+        return seal_fail("the torn end can not be corrected", cause);
+    if (ftruncate(fd, (off_t)layout->media_end) < 0)
+        return seal_fail("the torn end can not be cut off", cause);
+    if (fs_write_at(fd, plan->moov.data, plan->moov.size, layout->media_end) < 0)
+        return seal_fail("the sample table can not be written", cause);
+    if (fs_write_at(fd, header, sizeof(header), layout->init_offset) < 0)
+        return seal_fail("the header can not be written", cause);
+    if (fdatasync(fd) < 0)
+        return seal_fail("the file can not be synced", cause);
+    return 0;
+}
+
+int seal_copy(int from, int to, const struct seal_plan *plan, char **cause)
+{
+    const struct mp4_layout *layout = &plan->layout;
+    uint8_t header[SEAL_HEADER_SIZE];
+    mp4_sealed_header(layout, header);
+    if (fs_copy(from, to, layout->media_end) < 0 ||
+        (layout->cut_mdat_offset != 0 && seal_write_cut(to, layout) < 0) ||
+        fs_write_at(to, plan->moov.data, plan->moov.size, layout->media_end) < 0 ||
+        fs_write_at(to, header, sizeof(header), layout->init_offset) < 0 || fdatasync(to) < 0)
+        return seal_fail("the copy can not be written", cause);
+    return 0;
+}

@@ -1,0 +1,336 @@
+// The indexer as a running program. See service.h.
+#include "indexer/service.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <ev.h>
+
+#include "indexer/cachesync.h"
+#include "indexer/committer.h"
+#include "indexer/expiry.h"
+#include "indexer/indexer.h"
+#include "indexer/ingest.h"
+#include "indexer/keeper.h"
+#include "indexer/status.h"
+#include "indexer/watch.h"
+#include "indexer/worker.h"
+#include "lib/core/alloc.h"
+#include "lib/core/ctl.h"
+#include "lib/core/fsutil.h"
+#include "lib/core/log.h"
+#include "lib/core/timeutil.h"
+#include "lib/media/catalog.h"
+
+enum {
+    SERVICE_DIR_MODE = 0750,
+};
+
+#define SERVICE_TICK_S 0.25
+#define SERVICE_COMMIT_S 1.0
+
+struct service {
+    struct indexer indexer;
+    const struct config_source *source;
+    struct config *config;
+    int lock;
+    struct watch *watch;
+    struct cachesync *sync;
+    struct ctl_server *server;
+    ev_io watch_event;
+    ev_io server_event;
+    ev_timer tick_event;
+    ev_timer commit_event;
+    ev_prepare prepare_event;
+    ev_check check_event;
+    ev_signal signal_events[5];
+    int64_t awake_us; // when the loop's current turn began
+};
+
+// --- Events ---
+
+static void service_watch_cb(struct ev_loop *loop, ev_io *event, int revents)
+{
+    (void)loop, (void)revents;
+    struct service *service = event->data;
+    watch_dispatch(service->watch);
+}
+
+static void service_server_cb(struct ev_loop *loop, ev_io *event, int revents)
+{
+    (void)loop, (void)revents;
+    struct service *service = event->data;
+    ctl_server_dispatch(service->server);
+}
+
+static void service_tick_cb(struct ev_loop *loop, ev_timer *event, int revents)
+{
+    (void)loop, (void)revents;
+    struct service *service = event->data;
+    int64_t now_us = time_monotonic_us();
+    keeper_tick(service->indexer.keeper, now_us);
+    ingest_tick(service->indexer.ingest, now_us);
+    cachesync_tick(service->sync, now_us);
+}
+
+static void service_commit_cb(struct ev_loop *loop, ev_timer *event, int revents)
+{
+    (void)loop, (void)revents;
+    struct service *service = event->data;
+    committer_tick(service->indexer.committer);
+}
+
+static void service_check_cb(struct ev_loop *loop, ev_check *event, int revents)
+{
+    (void)loop, (void)revents;
+    struct service *service = event->data;
+    service->awake_us = time_monotonic_us();
+}
+
+static void service_prepare_cb(struct ev_loop *loop, ev_prepare *event, int revents)
+{
+    (void)loop, (void)revents;
+    struct service *service = event->data;
+    if (service->awake_us == 0)
+        return;
+    int64_t turn_us = time_monotonic_us() - service->awake_us;
+    if (turn_us > service->indexer.figures.loop_delay_us_max)
+        service->indexer.figures.loop_delay_us_max = turn_us;
+}
+
+static void service_request(struct ctl_request *request, void *arg)
+{
+    struct service *service = arg;
+    const char *command = ctl_request_command(request);
+    if (strcmp(command, "status") == 0)
+        ctl_reply(request, status_json(&service->indexer));
+    else
+        ctl_fail(request, "unknown_command", "command", "there is no command \"%s\"", command);
+}
+
+// --- Signals ---
+
+// Where things lie can not change while the program runs: the old places stay.
+static void service_keep_places(struct config *fresh, struct config *old)
+{
+    char **const places[][2] = {
+        {&fresh->storage.cache, &old->storage.cache},
+        {&fresh->storage.database, &old->storage.database},
+        {&fresh->storage.volumes[0].path, &old->storage.volumes[0].path},
+        {&fresh->runtime, &old->runtime},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(places); i++) {
+        char *place = *places[i][0];
+        if (strcmp(place, *places[i][1]) != 0)
+            log_warn("%s is used only after a restart, until then %s stays in use", place,
+                *places[i][1]);
+        *places[i][0] = *places[i][1];
+        *places[i][1] = place;
+    }
+}
+
+static void service_reload(struct service *service)
+{
+    char *cause = NULL;
+    struct config *config = config_load(service->source, &cause);
+    if (config == NULL) {
+        log_err("the configuration was not reloaded: %s", cause);
+        free(cause);
+        return;
+    }
+    service_keep_places(config, service->config);
+    config_free(service->config);
+    service->config = config;
+    service->indexer.config = config;
+    log_info("the configuration was reloaded");
+}
+
+static void service_log_state(struct service *service)
+{
+    json_t *status = status_json(&service->indexer);
+    char *text = json_dumps(status, JSON_COMPACT);
+    log_info("state: %s", text ? text : "?");
+    free(text);
+    json_decref(status);
+}
+
+static void service_signal_cb(struct ev_loop *loop, ev_signal *event, int revents)
+{
+    (void)revents;
+    struct service *service = event->data;
+    switch (event->signum) {
+    case SIGHUP:
+        service_reload(service);
+        break;
+    case SIGUSR1:
+        service_log_state(service);
+        break;
+    default:
+        log_info("stopping (%s)", strsignal(event->signum));
+        ev_break(loop, EVBREAK_ALL);
+        break;
+    }
+}
+
+// --- Start ---
+
+static int service_take_lock(struct service *service, char **cause)
+{
+    char *path = xasprintf("%s/lock", service->config->storage.database);
+    service->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    int result = service->lock < 0 ? -1 : flock(service->lock, LOCK_EX | LOCK_NB);
+    if (result < 0)
+        *cause = errno == EWOULDBLOCK
+                     ? xasprintf("%s is locked: another indexer works on this catalog", path)
+                     : xasprintf("%s: can not be locked: %s", path, strerror(errno));
+    free(path);
+    return result;
+}
+
+// Opens the catalog twice: the writing handle goes to its thread, the loop reads with its own.
+static int service_open_catalog(struct service *service, char **cause)
+{
+    struct indexer *indexer = &service->indexer;
+    const struct config *config = service->config;
+    struct catalog *writer = catalog_open_writer(config->storage.database, cause);
+    if (writer == NULL)
+        return -1;
+    indexer->volume_id = keeper_register(writer, config->storage.volumes[0].path, cause);
+    enum catalog_status status = CATALOG_ERROR;
+    if (indexer->volume_id > 0)
+        status = catalog_open_reader(config->storage.database, &indexer->catalog, cause);
+    if (status != CATALOG_OK) {
+        if (status == CATALOG_BUSY)
+            *cause = xasprintf("%s: the catalog is locked", config->storage.database);
+        catalog_close(writer);
+        return -1;
+    }
+    indexer->committer = committer_new(indexer->loop, writer);
+    return 0;
+}
+
+static int service_open(struct service *service, char **cause)
+{
+    struct indexer *indexer = &service->indexer;
+    const struct config *config = service->config;
+    if (fs_make_dirs(config->storage.database, SERVICE_DIR_MODE, cause) < 0 ||
+        fs_make_dirs(config->storage.cache, SERVICE_DIR_MODE, cause) < 0 ||
+        fs_make_dirs(config->runtime, SERVICE_DIR_MODE, cause) < 0 ||
+        fs_check_local_dir(config->storage.database, "storage.database", false, cause) < 0 ||
+        fs_check_local_dir(config->storage.cache, "storage.cache", true, cause) < 0 ||
+        service_take_lock(service, cause) < 0 || service_open_catalog(service, cause) < 0)
+        return -1;
+    indexer->worker = worker_new(indexer->loop, "volume");
+    indexer->ingest = ingest_new(indexer);
+    indexer->expiry = expiry_new(indexer);
+    indexer->keeper = keeper_new(indexer, config->storage.volumes[0].path);
+    service->sync = cachesync_new(indexer);
+    service->watch = watch_new(config->storage.cache, ingest_changed, indexer->ingest, cause);
+    if (service->watch == NULL)
+        return -1;
+    char *path = xasprintf("%s/indexer.sock", config->runtime);
+    service->server = ctl_server_open(path, service_request, service, cause);
+    free(path);
+    return service->server ? 0 : -1;
+}
+
+static void service_start_signals(struct service *service)
+{
+    static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+    for (size_t i = 0; i < ARRAY_LENGTH(signals); i++) {
+        ev_signal *event = &service->signal_events[i];
+        ev_signal_init(event, service_signal_cb, signals[i]);
+        event->data = service;
+        ev_signal_start(service->indexer.loop, event);
+    }
+    signal(SIGPIPE, SIG_IGN);
+    // The kernel tells the holder of a lease so when a writer comes. We hold none for long.
+    signal(SIGIO, SIG_IGN);
+}
+
+static void service_start_events(struct service *service)
+{
+    struct ev_loop *loop = service->indexer.loop;
+    ev_io_init(&service->watch_event, service_watch_cb, watch_fd(service->watch), EV_READ);
+    ev_io_init(&service->server_event, service_server_cb, ctl_server_fd(service->server), EV_READ);
+    ev_timer_init(&service->tick_event, service_tick_cb, 0, SERVICE_TICK_S);
+    ev_timer_init(&service->commit_event, service_commit_cb, SERVICE_COMMIT_S, SERVICE_COMMIT_S);
+    ev_prepare_init(&service->prepare_event, service_prepare_cb);
+    ev_check_init(&service->check_event, service_check_cb);
+    service->watch_event.data = service->server_event.data = service;
+    service->tick_event.data = service->commit_event.data = service;
+    service->prepare_event.data = service->check_event.data = service;
+    ev_io_start(loop, &service->watch_event);
+    ev_io_start(loop, &service->server_event);
+    ev_timer_start(loop, &service->tick_event);
+    ev_timer_start(loop, &service->commit_event);
+    ev_prepare_start(loop, &service->prepare_event);
+    ev_check_start(loop, &service->check_event);
+}
+
+struct service *service_new(const struct config_source *source, struct config *config, char **cause)
+{
+    struct service *service = xcalloc(1, sizeof(*service));
+    service->source = source;
+    service->config = config;
+    service->lock = -1;
+    service->indexer.config = config;
+    service->indexer.loop = ev_default_loop(EVFLAG_AUTO);
+    service_start_signals(service);
+    if (service_open(service, cause) < 0) {
+        service_free(service);
+        return NULL;
+    }
+    service_start_events(service);
+    return service;
+}
+
+void service_run(struct service *service)
+{
+    log_info("indexing %s", service->config->storage.cache);
+    watch_scan(service->watch);
+    ev_run(service->indexer.loop, 0);
+}
+
+// --- End ---
+
+static void service_drop(struct commit *commit)
+{
+    switch (commit->kind) {
+    case COMMIT_SEGMENT:
+    case COMMIT_RUN:
+        ingest_drop(commit);
+        break;
+    default:
+        expiry_drop(commit);
+        break;
+    }
+}
+
+void service_free(struct service *service)
+{
+    struct indexer *indexer = &service->indexer;
+    indexer->stopping = true;
+    // The worker first: what it has finished is to be committed. Then the committer, whose last
+    // round says which cache names can go.
+    worker_free(indexer->worker);
+    // The writing handle is to be the last to close: then SQLite empties its log.
+    catalog_close(indexer->catalog);
+    committer_free(indexer->committer, service_drop);
+    ctl_server_close(service->server);
+    watch_free(service->watch);
+    cachesync_free(service->sync);
+    keeper_free(indexer->keeper);
+    expiry_free(indexer->expiry);
+    ingest_free(indexer->ingest);
+    if (service->lock >= 0)
+        close(service->lock);
+    ev_loop_destroy(indexer->loop);
+    config_free(service->config);
+    free(service);
+}

@@ -1,0 +1,97 @@
+// The indexer's state as JSON. See status.h.
+#include "indexer/status.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "indexer/committer.h"
+#include "indexer/ingest.h"
+#include "indexer/keeper.h"
+#include "indexer/volume.h"
+#include "indexer/worker.h"
+#include "lib/core/config.h"
+#include "lib/core/timeutil.h"
+#include "lib/media/catalog.h"
+
+void tally_add(struct tally *tally, const char *reason, uint64_t count)
+{
+    for (size_t i = 0; i < TALLY_REASONS_MAX; i++) {
+        if (tally->entries[i].reason == NULL)
+            tally->entries[i].reason = reason;
+        if (strcmp(tally->entries[i].reason, reason) == 0) {
+            tally->entries[i].count += count;
+            return;
+        }
+    }
+}
+
+static json_t *status_tally(const struct tally *tally)
+{
+    json_t *object = json_object();
+    for (size_t i = 0; i < TALLY_REASONS_MAX && tally->entries[i].reason != NULL; i++)
+        json_object_set_new(
+            object, tally->entries[i].reason, json_integer((json_int_t)tally->entries[i].count));
+    return object;
+}
+
+static double status_seconds(int64_t time_us)
+{
+    return (double)time_us / US_PER_SECOND;
+}
+
+// Bytes of footage, as the catalog counts them.
+static uint64_t status_footage_bytes(const struct indexer *indexer)
+{
+    struct catalog_stream *streams;
+    size_t count;
+    uint64_t bytes = 0;
+    char *cause = NULL;
+    if (catalog_streams(indexer->catalog, &streams, &count, &cause) != CATALOG_OK) {
+        free(cause);
+        return 0;
+    }
+    for (size_t i = 0; i < count; i++)
+        bytes += streams[i].bytes;
+    free(streams);
+    return bytes;
+}
+
+static json_t *status_volume(const struct indexer *indexer)
+{
+    const struct retention_space *space = &indexer->figures.space;
+    return json_pack("{s:s, s:b, s:I, s:I, s:I}", "path", indexer->config->storage.volumes[0].path,
+        "writable", indexer->volume != NULL, "total_bytes", (json_int_t)space->total_bytes,
+        "free_bytes", (json_int_t)space->available_bytes, "used_bytes",
+        (json_int_t)status_footage_bytes(indexer));
+}
+
+static json_t *status_alarms(const struct indexer *indexer)
+{
+    json_t *alarms = json_array();
+    if (keeper_trouble(indexer->keeper) != NULL)
+        json_array_append_new(alarms, json_string(keeper_trouble(indexer->keeper)));
+    if (committer_trouble(indexer->committer) != NULL)
+        json_array_append_new(alarms, json_string(committer_trouble(indexer->committer)));
+    return alarms;
+}
+
+json_t *status_json(const struct indexer *indexer)
+{
+    const struct figures *figures = &indexer->figures;
+    struct ingest_figures cache;
+    ingest_measure(indexer->ingest, time_now_us(), &cache);
+    return json_pack("{s:s, s:I, s:I, s:o, s:o, s:I, s:{s:I, s:I, s:I}, s:I, s:I, s:f, s:f, s:f,"
+                     " s:f, s:f, s:[o], s:o}",
+        "node", indexer->config->node, "committed", (json_int_t)figures->committed,
+        "committed_bytes", (json_int_t)figures->committed_bytes, "quarantined",
+        status_tally(&figures->quarantined), "deleted", status_tally(&figures->deleted),
+        "damaged_fragments", (json_int_t)figures->skipped_fragments, "cache", "streams",
+        (json_int_t)cache.streams, "files", (json_int_t)cache.files, "bytes",
+        (json_int_t)cache.bytes, "waiting_jobs", (json_int_t)worker_pending(indexer->worker),
+        "waiting_commits", (json_int_t)committer_pending(indexer->committer), "index_lag_seconds",
+        status_seconds(cache.lag_us), "cache_sync_seconds", status_seconds(figures->sync_us),
+        "cache_sync_seconds_max", status_seconds(figures->sync_us_max), "filing_seconds_max",
+        status_seconds(figures->filing_us_max), "loop_delay_seconds",
+        status_seconds(figures->loop_delay_us_max), "volumes", status_volume(indexer), "alarms",
+        status_alarms(indexer));
+}

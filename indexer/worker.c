@@ -1,0 +1,176 @@
+// A thread with a queue. See worker.h.
+#include "indexer/worker.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <ev.h>
+
+#include "lib/core/alloc.h"
+#include "lib/core/log.h"
+
+struct worker_queue {
+    struct worker_job *first;
+    struct worker_job **end;
+};
+
+struct worker {
+    struct ev_loop *loop;
+    ev_async finished_event;
+    pthread_t thread;
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
+    struct worker_queue waiting;  // under the mutex
+    struct worker_queue finished; // under the mutex
+    bool stop;                    // under the mutex
+    size_t pending;               // the loop's
+};
+
+static void worker_queue_init(struct worker_queue *queue)
+{
+    queue->first = NULL;
+    queue->end = &queue->first;
+}
+
+static void worker_queue_put(struct worker_queue *queue, struct worker_job *job)
+{
+    job->next = NULL;
+    *queue->end = job;
+    queue->end = &job->next;
+}
+
+static void worker_queue_put_first(struct worker_queue *queue, struct worker_job *job)
+{
+    job->next = queue->first;
+    if (queue->first == NULL)
+        queue->end = &job->next;
+    queue->first = job;
+}
+
+static struct worker_job *worker_queue_take(struct worker_queue *queue)
+{
+    struct worker_job *job = queue->first;
+    if (job == NULL)
+        return NULL;
+    queue->first = job->next;
+    if (queue->first == NULL)
+        queue->end = &queue->first;
+    return job;
+}
+
+static void *worker_main(void *arg)
+{
+    struct worker *worker = arg;
+    pthread_mutex_lock(&worker->mutex);
+    while (!worker->stop) {
+        struct worker_job *job = worker_queue_take(&worker->waiting);
+        if (job == NULL) {
+            pthread_cond_wait(&worker->wake, &worker->mutex);
+            continue;
+        }
+        pthread_mutex_unlock(&worker->mutex);
+        job->run(job);
+        job->ran = true;
+        pthread_mutex_lock(&worker->mutex);
+        worker_queue_put(&worker->finished, job);
+        ev_async_send(worker->loop, &worker->finished_event);
+    }
+    pthread_mutex_unlock(&worker->mutex);
+    return NULL;
+}
+
+static void worker_deliver(struct worker *worker)
+{
+    for (;;) {
+        pthread_mutex_lock(&worker->mutex);
+        struct worker_job *job = worker_queue_take(&worker->finished);
+        pthread_mutex_unlock(&worker->mutex);
+        if (job == NULL)
+            return;
+        worker->pending--;
+        job->done(job);
+    }
+}
+
+static void worker_finished_cb(struct ev_loop *loop, ev_async *event, int revents)
+{
+    (void)loop, (void)revents;
+    worker_deliver(event->data);
+}
+
+// Signals are the loop's business.
+static void worker_start(struct worker *worker, const char *name)
+{
+    sigset_t all, kept;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &kept);
+    int error = pthread_create(&worker->thread, NULL, worker_main, worker);
+    pthread_sigmask(SIG_SETMASK, &kept, NULL);
+    if (error != 0) {
+        log_err("no thread can be started: %s", strerror(error));
+        abort();
+    }
+    pthread_setname_np(worker->thread, name);
+}
+
+struct worker *worker_new(struct ev_loop *loop, const char *name)
+{
+    struct worker *worker = xcalloc(1, sizeof(*worker));
+    worker->loop = loop;
+    worker_queue_init(&worker->waiting);
+    worker_queue_init(&worker->finished);
+    pthread_mutex_init(&worker->mutex, NULL);
+    pthread_cond_init(&worker->wake, NULL);
+    ev_async_init(&worker->finished_event, worker_finished_cb);
+    worker->finished_event.data = worker;
+    ev_async_start(loop, &worker->finished_event);
+    worker_start(worker, name);
+    return worker;
+}
+
+static void worker_add(struct worker *worker, struct worker_job *job,
+    void (*put)(struct worker_queue *, struct worker_job *))
+{
+    job->ran = false;
+    worker->pending++;
+    pthread_mutex_lock(&worker->mutex);
+    put(&worker->waiting, job);
+    pthread_cond_signal(&worker->wake);
+    pthread_mutex_unlock(&worker->mutex);
+}
+
+void worker_submit(struct worker *worker, struct worker_job *job)
+{
+    worker_add(worker, job, worker_queue_put);
+}
+
+void worker_submit_first(struct worker *worker, struct worker_job *job)
+{
+    worker_add(worker, job, worker_queue_put_first);
+}
+
+size_t worker_pending(const struct worker *worker)
+{
+    return worker->pending;
+}
+
+void worker_free(struct worker *worker)
+{
+    if (worker == NULL)
+        return;
+    pthread_mutex_lock(&worker->mutex);
+    worker->stop = true;
+    pthread_cond_signal(&worker->wake);
+    pthread_mutex_unlock(&worker->mutex);
+    pthread_join(worker->thread, NULL);
+    for (struct worker_job *job; (job = worker_queue_take(&worker->waiting)) != NULL;)
+        worker_queue_put(&worker->finished, job);
+    worker_deliver(worker);
+    ev_async_stop(worker->loop, &worker->finished_event);
+    pthread_cond_destroy(&worker->wake);
+    pthread_mutex_destroy(&worker->mutex);
+    free(worker);
+}
