@@ -1,0 +1,240 @@
+// Plans a virtual file: its steps, their shared pieces, and the counting of entries and bytes. See
+// vfile_plan.h and vfile_planner.h.
+#include "lib/media/vfile_plan.h"
+
+#include <stdlib.h>
+
+#include "lib/core/alloc.h"
+#include "lib/core/timeutil.h"
+#include "lib/media/vfile_planner.h"
+
+enum {
+    // A segment that follows in the same run at most this much late is joined at its true place;
+    // beyond that, time is skipped as it is between runs.
+    PLAN_STALL_MAX_MS = 1000,
+    // The recorder's first boundary may overlap by the reorder delay of the video.
+    PLAN_OVERLAP_MAX_MS = 200,
+};
+
+const struct track_summary *plan_video(const struct vfile_segment *segment)
+{
+    return &segment->tracks[VFILE_VIDEO];
+}
+
+bool plan_has_video(const struct vfile_segment *segment)
+{
+    return plan_video(segment)->counts.samples > 0;
+}
+
+int64_t plan_span_start(const struct vfile_segment *segment)
+{
+    return plan_video(segment)->start + plan_video(segment)->first_presentation;
+}
+
+int64_t plan_span_end(const struct vfile_segment *segment)
+{
+    return plan_span_start(segment) + (int64_t)plan_video(segment)->counts.duration;
+}
+
+int64_t vfile_media_time(const struct vfile_segment *segment, int64_t time_us)
+{
+    int64_t wall_us = segment->end_us - segment->start_us;
+    if (wall_us <= 0)
+        return plan_span_start(segment);
+    return plan_span_start(segment) + time_muldiv(time_us - segment->start_us,
+                                          plan_span_end(segment) - plan_span_start(segment),
+                                          wall_us);
+}
+
+int64_t vfile_wall_time(const struct vfile_segment *segment, int64_t media_time)
+{
+    int64_t ticks = plan_span_end(segment) - plan_span_start(segment);
+    if (ticks <= 0)
+        return segment->start_us;
+    return segment->start_us + time_muldiv(media_time - plan_span_start(segment),
+                                   segment->end_us - segment->start_us, ticks);
+}
+
+bool plan_continues(const struct vfile_segment *before, const struct vfile_segment *after)
+{
+    if (before->run != after->run || after->number != before->number + 1)
+        return false;
+    int64_t timescale = plan_video(after)->timescale;
+    int64_t late = plan_span_start(after) - plan_span_end(before);
+    return late <= timescale * PLAN_STALL_MAX_MS / 1000 &&
+           late >= -timescale * PLAN_OVERLAP_MAX_MS / 1000;
+}
+
+const struct sample_table_track *vfile_track_table(const struct vfile_source *source,
+    size_t segment, enum media_kind kind, uint32_t sample_count, char **cause)
+{
+    const struct sample_table *table = source->table(source->arg, segment, cause);
+    if (table == NULL)
+        return NULL;
+    const struct sample_table_track *track = sample_table_track(table, kind);
+    if (track == NULL || track->sample_count != sample_count) {
+        *cause = xasprintf("the sample table does not agree with its segment");
+        return NULL;
+    }
+    return track;
+}
+
+const struct sample_table_track *planner_table(struct planner *planner, size_t segment, int kind)
+{
+    uint32_t count = planner->request->segments[segment].tracks[kind].counts.samples;
+    return vfile_track_table(planner->source, segment,
+        kind == VFILE_VIDEO ? MEDIA_VIDEO : MEDIA_AUDIO, count, planner->cause);
+}
+
+int planner_refuse(struct planner *planner, size_t segment, const char *what)
+{
+    const struct vfile_segment *at = &planner->request->segments[segment];
+    char text[TIME_TEXT_SIZE];
+    time_format_utc(at->start_us, text);
+    *planner->cause =
+        xasprintf("the footage at %s can not be joined to what is before it: %s", text, what);
+    return -1;
+}
+
+int planner_set_duration(
+    struct planner *planner, struct vfile_span *span, int64_t duration, size_t segment)
+{
+    if (duration < 1 || duration > UINT32_MAX)
+        return planner_refuse(planner, segment, "the distance does not fit the file's tables");
+    span->last_duration = (uint32_t)duration;
+    return 0;
+}
+
+static bool plan_span_whole(const struct vfile_span *span, const struct track_summary *summary)
+{
+    return span->first == 0 && span->count == summary->counts.samples;
+}
+
+static int planner_count_span(
+    struct planner *planner, const struct vfile_piece *piece, int kind, struct track_counts *counts)
+{
+    const struct vfile_span *span = &piece->spans[kind];
+    const struct track_summary *summary = &planner->request->segments[piece->segment].tracks[kind];
+    if (plan_span_whole(span, summary)) {
+        *counts = summary->counts;
+        counts->duration += (uint64_t)span->last_duration - summary->last_duration;
+        return 0;
+    }
+    const struct sample_table_track *track = planner_table(planner, piece->segment, kind);
+    if (track == NULL)
+        return -1;
+    mp4_span_counts(&(struct mp4_span){.samples = track,
+                        .first = span->first,
+                        .count = span->count,
+                        .last_duration = span->last_duration,
+                        .entry = span->entry},
+        counts);
+    return 0;
+}
+
+static bool plan_counts_add(struct track_counts *sum, const struct track_counts *counts)
+{
+    return !__builtin_add_overflow(sum->samples, counts->samples, &sum->samples) &&
+           !__builtin_add_overflow(sum->syncs, counts->syncs, &sum->syncs) &&
+           !__builtin_add_overflow(sum->chunks, counts->chunks, &sum->chunks) &&
+           !__builtin_add_overflow(sum->stts_entries, counts->stts_entries, &sum->stts_entries) &&
+           !__builtin_add_overflow(sum->ctts_entries, counts->ctts_entries, &sum->ctts_entries) &&
+           !__builtin_add_overflow(sum->stsc_entries, counts->stsc_entries, &sum->stsc_entries) &&
+           !__builtin_add_overflow(sum->bytes, counts->bytes, &sum->bytes) &&
+           !__builtin_add_overflow(sum->duration, counts->duration, &sum->duration);
+}
+
+static int planner_count(struct planner *planner)
+{
+    struct vfile_plan *plan = planner->plan;
+    for (int kind = 0; kind < MEDIA_TRACKS_MAX; kind++) {
+        for (size_t i = 0; i < plan->piece_count; i++) {
+            struct vfile_piece *piece = &plan->pieces[i];
+            struct track_counts counts;
+            piece->spans[kind].base = plan->tracks[kind].counts;
+            if (piece->spans[kind].count == 0)
+                continue;
+            if (planner_count_span(planner, piece, kind, &counts) < 0)
+                return -1;
+            if (!plan_counts_add(&plan->tracks[kind].counts, &counts))
+                return planner_refuse(planner, piece->segment, "the file would be too long");
+            if (kind == VFILE_VIDEO && piece->sparse)
+                piece->size = counts.bytes;
+        }
+    }
+    return 0;
+}
+
+// Narrows a trimmed piece to the bytes from its first to its last needed sample.
+static int planner_narrow(struct planner *planner, struct vfile_piece *piece)
+{
+    uint64_t from = UINT64_MAX, to = 0;
+    for (int kind = 0; kind < MEDIA_TRACKS_MAX; kind++) {
+        const struct vfile_span *span = &piece->spans[kind];
+        if (span->count == 0)
+            continue;
+        const struct sample_table_track *track = planner_table(planner, piece->segment, kind);
+        if (track == NULL)
+            return -1;
+        struct sample_iter iter;
+        sample_iter_init(&iter, track);
+        for (const struct sample *sample; (sample = sample_iter_next(&iter)) != NULL;) {
+            if (sample->index < span->first || sample->index - span->first >= span->count)
+                continue;
+            from = sample->offset < from ? sample->offset : from;
+            to = sample->offset + sample->size > to ? sample->offset + sample->size : to;
+        }
+    }
+    if (from < piece->file_offset || to > piece->file_end || from > to)
+        return planner_refuse(planner, piece->segment, "its samples lie outside its media");
+    piece->file_offset = from;
+    piece->file_end = to;
+    return 0;
+}
+
+static int planner_place_bytes(struct planner *planner)
+{
+    struct vfile_plan *plan = planner->plan;
+    for (size_t i = 0; i < plan->piece_count; i++) {
+        struct vfile_piece *piece = &plan->pieces[i];
+        const struct vfile_segment *segment = &planner->request->segments[piece->segment];
+        piece->sparse = !planner->request->audio && segment->tracks[VFILE_AUDIO].counts.samples > 0;
+        bool whole = plan_span_whole(&piece->spans[VFILE_VIDEO], plan_video(segment));
+        if (!whole && !piece->sparse && planner_narrow(planner, piece) < 0)
+            return -1;
+        if (piece->file_end < piece->file_offset)
+            return planner_refuse(planner, piece->segment, "its media has no extent");
+        piece->size = piece->file_end - piece->file_offset;
+    }
+    if (planner_count(planner) < 0)
+        return -1;
+    uint64_t base = 0;
+    for (size_t i = 0; i < plan->piece_count; i++) {
+        plan->pieces[i].base = base;
+        base += plan->pieces[i].size;
+    }
+    return 0;
+}
+
+int vfile_plan_make(struct vfile_plan *plan, const struct vfile_request *request,
+    const struct vfile_source *source, char **cause)
+{
+    struct planner planner = {.request = request, .source = source, .plan = plan, .cause = cause};
+    *plan = (struct vfile_plan){0};
+    int result = -1;
+    if (planner_check(&planner) < 0 || planner_find_start(&planner) < 0 ||
+        planner_find_end(&planner) < 0)
+        goto out;
+    if (planner_place_video(&planner) < 0 || (request->audio && planner_place_audio(&planner) < 0))
+        goto out;
+    result = planner_place_bytes(&planner);
+out:
+    free(planner.origins);
+    return result;
+}
+
+void vfile_plan_fini(struct vfile_plan *plan)
+{
+    free(plan->pieces);
+    *plan = (struct vfile_plan){0};
+}

@@ -1,0 +1,199 @@
+// Which samples of a stream's segments a virtual file begins and ends with. See vfile_planner.h.
+#include "lib/media/vfile_planner.h"
+
+#include "lib/core/alloc.h"
+
+// Bounds on what a table may claim, so that no sum of times can overflow: 136 years, and a time
+// scale of a tenth of a microsecond.
+#define PLAN_SECONDS_MAX (INT64_C(1) << 32)
+#define PLAN_TIMESCALE_MAX 10000000
+
+// The frame on screen at `time`: the last in presentation order that is not later; the first one
+// when all are.
+static void plan_frame_find(
+    struct plan_frame *found, const struct sample_table_track *track, int64_t time)
+{
+    struct plan_frame earliest = {0};
+    struct plan_key key = {0}, previous_key = {0};
+    bool any = false, any_earliest = false;
+    struct sample_iter iter;
+    sample_iter_init(&iter, track);
+    for (const struct sample *sample; (sample = sample_iter_next(&iter)) != NULL;) {
+        int64_t presentation = (int64_t)sample->decode_time + sample->composition;
+        if (sample->key) {
+            previous_key = key;
+            key =
+                (struct plan_key){true, sample->index, (int64_t)sample->decode_time, presentation};
+        }
+        struct plan_frame frame = {sample->index, presentation, key, previous_key};
+        if (presentation <= time && (!any || presentation >= found->presentation)) {
+            *found = frame;
+            any = true;
+        }
+        if (!any_earliest || presentation < earliest.presentation) {
+            earliest = frame;
+            any_earliest = true;
+        }
+    }
+    if (!any)
+        *found = earliest;
+}
+
+static bool planner_start_at(struct planner *planner, size_t segment, const struct plan_key *key)
+{
+    planner->first_segment = segment;
+    planner->first_sample = key->index;
+    planner->first_decode = key->decode;
+    planner->first_presentation = key->presentation;
+    return true;
+}
+
+// A frame that is shown before its key frame (a leading picture of an open GOP) refers to frames
+// before that: decoding must begin one key frame earlier, in the segment before if need be. Returns
+// false with *cause set when that one's table can not be had.
+static bool planner_lead_in(struct planner *planner)
+{
+    const struct vfile_segment *segments = planner->request->segments;
+    const struct plan_frame *shown = &planner->shown;
+    size_t segment = planner->shown_segment;
+    if (planner->request->start_at_key && shown->key.found) {
+        planner->shown.presentation = shown->key.presentation;
+        planner->shown.index = shown->key.index;
+        return planner_start_at(planner, segment, &shown->key);
+    }
+    if (shown->key.found && shown->presentation >= shown->key.presentation)
+        return planner_start_at(planner, segment, &shown->key);
+    if (shown->previous_key.found)
+        return planner_start_at(planner, segment, &shown->previous_key);
+    if (segment > 0 && plan_has_video(&segments[segment - 1]) &&
+        plan_continues(&segments[segment - 1], &segments[segment])) {
+        const struct sample_table_track *track = planner_table(planner, segment - 1, VFILE_VIDEO);
+        if (track == NULL)
+            return false;
+        struct plan_frame last;
+        plan_frame_find(&last, track, INT64_MAX);
+        if (last.key.found)
+            return planner_start_at(planner, segment - 1, &last.key);
+    }
+    // Nothing before it: the key frame itself is the first that can be shown.
+    if (shown->key.found) {
+        planner->shown.presentation = shown->key.presentation;
+        planner->shown.index = shown->key.index;
+    }
+    return planner_start_at(planner, segment, &shown->key);
+}
+
+static bool plan_summary_sane(const struct track_summary *summary)
+{
+    if (summary->counts.samples == 0)
+        return true;
+    int64_t limit = PLAN_SECONDS_MAX * summary->timescale;
+    return summary->timescale > 0 && summary->timescale <= PLAN_TIMESCALE_MAX &&
+           summary->start > -limit && summary->start < limit &&
+           summary->counts.duration < (uint64_t)limit &&
+           summary->last_duration <= summary->counts.duration;
+}
+
+// Refuses what no arithmetic can be done with.
+int planner_check(struct planner *planner)
+{
+    const struct vfile_request *request = planner->request;
+    uint32_t timescale = 0;
+    for (size_t i = 0; i < request->segment_count; i++) {
+        const struct vfile_segment *segment = &request->segments[i];
+        if (!plan_summary_sane(&segment->tracks[VFILE_VIDEO]) ||
+            !plan_summary_sane(&segment->tracks[VFILE_AUDIO]))
+            return planner_refuse(planner, i, "its times are absurd");
+        if (!plan_has_video(segment))
+            continue;
+        if (timescale != 0 && plan_video(segment)->timescale != timescale)
+            return planner_refuse(planner, i, "its video has another time scale");
+        timescale = plan_video(segment)->timescale;
+    }
+    return 0;
+}
+
+int planner_find_start(struct planner *planner)
+{
+    const struct vfile_request *request = planner->request;
+    size_t i = 0;
+    while (i < request->segment_count && (request->segments[i].end_us <= request->start_us ||
+                                             !plan_has_video(&request->segments[i])))
+        i++;
+    if (i == request->segment_count || request->segments[i].start_us >= request->end_us) {
+        *planner->cause = xasprintf("there is no footage in this range");
+        return -1;
+    }
+    const struct vfile_segment *segment = &request->segments[i];
+    const struct sample_table_track *track = planner_table(planner, i, VFILE_VIDEO);
+    if (track == NULL)
+        return -1;
+    int64_t time = INT64_MIN;
+    if (request->start_us > segment->start_us)
+        time = vfile_media_time(segment, request->start_us) - plan_video(segment)->start;
+    planner->shown_segment = i;
+    plan_frame_find(&planner->shown, track, time);
+    return planner_lead_in(planner) ? 0 : -1;
+}
+
+// Up to the last sample, in decode order, that is presented before the end.
+static int planner_trim_end(struct planner *planner, size_t segment)
+{
+    const struct sample_table_track *track = planner_table(planner, segment, VFILE_VIDEO);
+    if (track == NULL)
+        return -1;
+    planner->last_count = 0;
+    struct sample_iter iter;
+    sample_iter_init(&iter, track);
+    for (const struct sample *sample; (sample = sample_iter_next(&iter)) != NULL;) {
+        int64_t presentation = (int64_t)sample->decode_time + sample->composition;
+        if (presentation >= planner->end)
+            continue;
+        planner->last_count = sample->index + 1;
+        planner->last_decode = (int64_t)sample->decode_time;
+        planner->last_duration = sample->duration;
+        // Where nothing is reordered, the last frame itself ends at the end.
+        if (plan_video(&planner->request->segments[segment])->least_composition == 0 &&
+            plan_video(&planner->request->segments[segment])->greatest_composition == 0 &&
+            planner->end - presentation < sample->duration)
+            planner->last_duration = (uint32_t)(planner->end - presentation);
+    }
+    return 0;
+}
+
+static void planner_end_whole(struct planner *planner, size_t segment)
+{
+    const struct track_summary *video = plan_video(&planner->request->segments[segment]);
+    planner->last_segment = segment;
+    planner->end_trimmed = false;
+    planner->last_count = video->counts.samples;
+    planner->last_decode = (int64_t)video->counts.duration - video->last_duration;
+    planner->last_duration = video->last_duration;
+    planner->end = video->first_presentation + (int64_t)video->counts.duration;
+}
+
+int planner_find_end(struct planner *planner)
+{
+    const struct vfile_request *request = planner->request;
+    size_t i = request->segment_count - 1;
+    while (i > planner->shown_segment && (request->segments[i].start_us >= request->end_us ||
+                                             !plan_has_video(&request->segments[i])))
+        i--;
+    const struct vfile_segment *segment = &request->segments[i];
+    planner_end_whole(planner, i);
+    if (request->end_us < segment->end_us) {
+        planner->end_trimmed = true;
+        planner->end = vfile_media_time(segment, request->end_us) - plan_video(segment)->start;
+        if (i == planner->shown_segment && planner->end <= planner->shown.presentation)
+            planner->end = planner->shown.presentation + 1;
+        if (planner_trim_end(planner, i) < 0)
+            return -1;
+        // The end lies before this segment's first frame: the one before it is the last.
+        while (planner->last_count == 0) {
+            while (!plan_has_video(&request->segments[--i]))
+                ;
+            planner_end_whole(planner, i);
+        }
+    }
+    return 0;
+}

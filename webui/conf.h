@@ -1,0 +1,35 @@
+// What the web interface is told by the supervisor: RUNTIME/webui.json. No camera's secret stands
+// in it. A configuration is immutable; a reload makes a new one.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct conf_stream {
+    char *camera;
+    char *stream;
+    int64_t segment_us;
+    int64_t latency_us;
+    bool enabled;
+};
+
+struct conf {
+    char *runtime; // the directory that it was read from
+    char *node;
+    char *database;
+    char *cache;
+    char *listen;
+    char **volumes; // paths
+    size_t volume_count;
+    struct conf_stream *streams; // ascending by camera, then by name
+    size_t stream_count;
+};
+
+// Reads RUNTIME/webui.json. Returns NULL with *cause set on failure.
+struct conf *conf_load(const char *runtime, char **cause);
+void conf_free(struct conf *conf);
+
+// The stream of that name, or NULL.
+const struct conf_stream *conf_find(
+    const struct conf *conf, const char *camera, const char *stream);

@@ -1,0 +1,77 @@
+// What footage of a stream there is in a range: the catalog's rows, and the segments in the cache
+// that the catalog does not have yet, merged by identity.
+#pragma once
+
+#include "lib/media/vfile.h"
+#include "webui/recent.h"
+#include "webui/worker.h"
+
+enum footage_state {
+    FOOTAGE_OPEN,   // the recorder still writes it
+    FOOTAGE_CLOSED, // not committed yet
+    FOOTAGE_SEALED, // in the catalog
+};
+
+struct footage_segment {
+    int64_t run;
+    uint32_t number;
+    enum footage_state state;
+    int64_t start_us;
+    int64_t end_us;
+    uint64_t size_bytes;
+    uint64_t media_offset;
+    uint64_t media_end;
+    struct track_summary tracks[MEDIA_TRACKS_MAX]; // video, audio; counts.samples 0: none
+    uint32_t codecs[MEDIA_TRACKS_MAX];             // 1-based, into footage's codecs; 0: none
+    int64_t volume_id;                             // of a sealed one
+    char *key;                                     // in its volume
+    const struct recent *recent;                   // of one that is not sealed
+};
+
+struct footage {
+    int64_t stream_id; // 0: the catalog does not know the stream yet
+    char camera[SEGMENT_NAME_MAX];
+    char stream[SEGMENT_NAME_MAX];
+    char *cache;
+    struct catalog_volume *volumes;
+    size_t volume_count;
+    struct footage_segment *segments; // ascending by start
+    size_t count;
+    size_t capacity;
+    struct catalog_codec *codecs;
+    size_t codec_count;
+    size_t codec_capacity;
+};
+
+struct footage_query {
+    const char *camera;
+    const char *stream;
+    int64_t start_us;
+    int64_t end_us;
+    int64_t after_us; // only those that start later; INT64_MIN: all
+    size_t limit;     // 0: all
+    bool predecessor; // also the one that the first one continues, where frames may refer to it
+};
+
+// CATALOG_NONE: there is no such stream. `footage` needs footage_fini() after CATALOG_OK only;
+// *cause is set for CATALOG_BUSY and CATALOG_ERROR.
+enum catalog_status footage_load(struct worker *worker, const struct footage_query *query,
+    struct footage *footage, char **cause);
+void footage_fini(struct footage *footage);
+
+// The identity of a segment, "CAMERA/STREAM/RUN-NNNNNN".
+void footage_id(const struct footage *footage, const struct footage_segment *segment,
+    char text[SEGMENT_TEXT_SIZE]);
+
+// Bytes of memory that the segments hold.
+size_t footage_memory(const struct footage *footage);
+
+// footage_file.c: the bytes of a segment.
+
+// Opens a segment's file wherever it stands by now. Returns the descriptor, or -1 with *cause set.
+int footage_open(struct worker *worker, const struct footage *footage,
+    const struct footage_segment *segment, char **cause);
+
+// A segment's sample table, valid until the next call. NULL with *cause set on failure.
+const struct sample_table *footage_table(struct worker *worker, const struct footage *footage,
+    const struct footage_segment *segment, char **cause);

@@ -1,0 +1,40 @@
+// The HTTP server, on libmicrohttpd: connections, limits, deadlines, and the way from a request to
+// its route's handler and back. Its one thread never blocks: whatever may is a job of the I/O
+// thread, for which the connection is suspended.
+#pragma once
+
+#include <stdint.h>
+
+struct http;
+struct io;
+
+enum {
+    HTTP_CONNECTIONS_MAX = 1024,
+    HTTP_CONNECTIONS_PER_CLIENT_MAX = 512,
+    HTTP_HEADER_SIZE_MAX = 32 * 1024,
+    HTTP_IDLE_TIMEOUT_S = 120,      // without a byte moved
+    HTTP_HEADER_TIMEOUT_S = 15,     // from connecting to the end of the header
+    HTTP_KEEP_ALIVE_TIMEOUT_S = 60, // from the end of one answer to the next request's header
+    HTTP_BLOCK_SIZE = 128 * 1024,
+    HTTP_NOTSENT_LOWAT = 256 * 1024,
+};
+
+// Listens on "ADDRESS:PORT" and answers from now on. Returns NULL with *cause set on failure.
+struct http *http_open(const char *listen, struct io *io, char **cause);
+
+// The address as bound, "ADDRESS:PORT".
+const char *http_address(const struct http *http);
+
+// Ends connections that have passed their deadline; to be called every second.
+void http_tick(struct http *http);
+
+struct http_stats {
+    uint64_t connections; // now
+    uint64_t requests;
+    uint64_t failed_bodies; // answers that ended early because a file was not what it had been
+};
+
+void http_get_stats(struct http *http, struct http_stats *stats);
+
+// Ends all connections. The I/O thread must have been stopped, or have no job of theirs.
+void http_close(struct http *http);

@@ -1,0 +1,389 @@
+// One request and its answer. See http.h and http_server.h.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/core/alloc.h"
+#include "lib/core/log.h"
+#include "webui/http_range.h"
+#include "webui/http_server.h"
+#include "webui/route.h"
+
+// A request from its first line until its answer is sent.
+struct http_exchange {
+    struct io_job job;
+    struct http *http;
+    struct MHD_Connection *connection;
+    char *uri; // as it came
+    char *path;
+    struct request request;
+    struct reply reply;
+    enum {
+        HTTP_EXCHANGE_NEW,
+        HTTP_EXCHANGE_READ,  // the header is complete
+        HTTP_EXCHANGE_READY, // the reply is filled
+    } state;
+};
+
+// A body that is sent piece by piece. It belongs to the library's response.
+struct http_body {
+    struct io_job job;
+    struct http *http;
+    struct MHD_Connection *connection;
+    struct reply_stream *stream;
+    uint64_t base;     // of the part that is sent, in the whole
+    uint64_t position; // that is being loaded
+    char *name;        // for the log
+    char *cause;       // why loading failed
+};
+
+// --- Bodies ---
+
+static void http_body_free(void *cls)
+{
+    struct http_body *body = cls;
+    body->stream->free(body->stream);
+    free(body->name);
+    free(body->cause);
+    free(body);
+}
+
+static void http_body_load(struct io_job *job, void *context)
+{
+    struct http_body *body = (struct http_body *)job;
+    if (body->stream->load(body->stream, context, body->position, &body->cause) == 0)
+        body->cause = NULL;
+}
+
+static void http_body_loaded(struct io_job *job, bool expired)
+{
+    struct http_body *body = (struct http_body *)job;
+    if (expired && !io_stopping(body->http->io))
+        body->cause = xasprintf("the disk did not answer in time");
+    else if (expired)
+        body->cause = xasprintf("the program is being stopped");
+    http_resume(body->http, body->connection);
+}
+
+// The answer's header is out: all that can be said now is to end the connection too early.
+static ssize_t http_body_fail(struct http_body *body, uint64_t position)
+{
+    log_warn("%s: the answer ends early at byte %llu: %s", body->name, (unsigned long long)position,
+        body->cause);
+    http_count_failure(body->http);
+    return MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+// libmicrohttpd asks for more bytes. Never returns 0 without suspending: it would be asked again at
+// once, for ever.
+static ssize_t http_body_read(void *cls, uint64_t position, char *data, size_t size)
+{
+    struct http_body *body = cls;
+    struct reply_stream *stream = body->stream;
+    uint64_t at = body->base + position;
+    size_t done = 0;
+    if (body->cause != NULL)
+        return http_body_fail(body, at);
+    while (done < size && at + done < stream->size) {
+        ssize_t got = stream->try(stream, at + done, data + done, size - done, &body->cause);
+        if (got < 0 && done == 0)
+            return http_body_fail(body, at);
+        if (got <= 0)
+            break;
+        done += (size_t)got;
+    }
+    if (done > 0)
+        return (ssize_t)done;
+    body->position = at;
+    if (!http_suspend(body->http, body->connection, &body->job))
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    return 0;
+}
+
+static struct MHD_Response *http_body_response(
+    struct http_exchange *exchange, const struct http_outcome *outcome)
+{
+    struct http_body *body = xcalloc(1, sizeof(*body));
+    body->job.run = http_body_load;
+    body->job.done = http_body_loaded;
+    body->http = exchange->http;
+    body->connection = exchange->connection;
+    body->stream = exchange->reply.stream;
+    exchange->reply.stream = NULL;
+    body->base = outcome->offset;
+    body->name = xstrdup(exchange->uri);
+    struct MHD_Response *response = MHD_create_response_from_callback(
+        outcome->length, HTTP_BLOCK_SIZE, http_body_read, body, http_body_free);
+    if (response == NULL)
+        http_body_free(body);
+    return response;
+}
+
+// --- Answers ---
+
+static struct MHD_Response *http_bytes_response(
+    struct reply *reply, const struct http_outcome *outcome)
+{
+    if (reply->fixed != NULL)
+        return MHD_create_response_from_buffer(outcome->length,
+            (char *)(uintptr_t)reply->fixed + outcome->offset, MHD_RESPMEM_PERSISTENT);
+    if (outcome->offset > 0 || outcome->length < reply->body.size)
+        return MHD_create_response_from_buffer(
+            outcome->length, reply->body.data + outcome->offset, MHD_RESPMEM_MUST_COPY);
+    size_t size;
+    uint8_t *data = buf_take(&reply->body, &size);
+    return MHD_create_response_from_buffer(size, data, MHD_RESPMEM_MUST_FREE);
+}
+
+static void http_add_headers(struct MHD_Response *response, const struct reply *reply)
+{
+    static const char *const always[][2] = {
+        {"Content-Security-Policy",
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+            "media-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+            "frame-ancestors 'none'"},
+        {"X-Content-Type-Options", "nosniff"},
+        {"Referrer-Policy", "no-referrer"},
+        {"Cross-Origin-Resource-Policy", "same-origin"},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(always); i++)
+        MHD_add_response_header(response, always[i][0], always[i][1]);
+    for (size_t i = 0; i < reply->header_count; i++)
+        MHD_add_response_header(response, reply->headers[i].name, reply->headers[i].value);
+    if (reply->content_type != NULL)
+        MHD_add_response_header(response, "Content-Type", reply->content_type);
+    MHD_add_response_header(
+        response, "Cache-Control", reply->etag[0] ? "private, no-cache" : "no-store");
+}
+
+static void http_add_validators(struct MHD_Response *response, const struct reply *reply,
+    const struct http_outcome *outcome, uint64_t size)
+{
+    char text[96];
+    if (reply->etag[0] == '\0')
+        return;
+    MHD_add_response_header(response, "ETag", reply->etag);
+    MHD_add_response_header(response, "Accept-Ranges", "bytes");
+    if (reply->modified_s != 0) {
+        http_format_date(reply->modified_s, text);
+        MHD_add_response_header(response, "Last-Modified", text);
+    }
+    if (outcome->status == 206)
+        snprintf(text, sizeof(text), "bytes %llu-%llu/%llu", (unsigned long long)outcome->offset,
+            (unsigned long long)(outcome->offset + outcome->length - 1), (unsigned long long)size);
+    else if (outcome->status == 416)
+        snprintf(text, sizeof(text), "bytes */%llu", (unsigned long long)size);
+    else
+        return;
+    MHD_add_response_header(response, "Content-Range", text);
+}
+
+static void http_decide_reply(
+    struct http_exchange *exchange, uint64_t *size, struct http_outcome *outcome)
+{
+    struct reply *reply = &exchange->reply;
+    *size = reply->stream  ? reply->stream->size
+            : reply->fixed ? reply->fixed_size
+                           : reply->body.size;
+    *outcome = (struct http_outcome){.status = reply->status, .length = *size};
+    if (reply->status != 200 || reply->etag[0] == '\0')
+        return;
+    const struct http_entity entity = {reply->etag, reply->modified_s, *size};
+    http_decide(&exchange->request.conditions, &entity, exchange->request.head, outcome);
+}
+
+// The error body that goes with a condition that did not hold.
+static void http_replace_body(struct reply *reply, unsigned status)
+{
+    struct reply error = {0};
+    if (status == 416)
+        reply_error(&error, status, "range_not_satisfiable", NULL,
+            "the file has no byte in the range asked for");
+    else if (status == 412)
+        reply_error(&error, status, "precondition_failed", NULL,
+            "the file is not the one that the request is meant for");
+    buf_fini(&reply->body);
+    reply->body = error.body;
+    reply->fixed = NULL;
+    reply->content_type = error.content_type;
+}
+
+static enum MHD_Result http_answer(struct http_exchange *exchange)
+{
+    struct reply *reply = &exchange->reply;
+    struct http_outcome outcome;
+    uint64_t size;
+    http_decide_reply(exchange, &size, &outcome);
+    struct MHD_Response *response;
+    if (outcome.status != reply->status && outcome.status != 206) {
+        http_replace_body(reply, outcome.status);
+        const struct http_outcome whole = {.length = reply->body.size};
+        response = http_bytes_response(reply, &whole);
+    } else if (reply->stream != NULL) {
+        response = http_body_response(exchange, &outcome);
+    } else {
+        response = http_bytes_response(reply, &outcome);
+    }
+    if (response == NULL)
+        return MHD_NO;
+    http_add_headers(response, reply);
+    http_add_validators(response, reply, &outcome, size);
+    log_debug("%s %s: %u", exchange->request.head ? "HEAD" : "GET", exchange->uri, outcome.status);
+    enum MHD_Result result = MHD_queue_response(exchange->connection, outcome.status, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+// --- Requests ---
+
+void *http_exchange_begin(void *cls, const char *uri, struct MHD_Connection *connection)
+{
+    struct http_exchange *exchange = xcalloc(1, sizeof(*exchange));
+    exchange->http = cls;
+    exchange->connection = connection;
+    exchange->uri = xstrdup(uri);
+    pthread_mutex_lock(&exchange->http->mutex);
+    exchange->http->stats.requests++;
+    pthread_mutex_unlock(&exchange->http->mutex);
+    return exchange;
+}
+
+void http_exchange_end(void *cls, struct MHD_Connection *connection, void **con_cls,
+    enum MHD_RequestTerminationCode reason)
+{
+    (void)reason;
+    struct http_exchange *exchange = *con_cls;
+    if (exchange == NULL)
+        return;
+    *con_cls = NULL;
+    http_arm(cls, connection, HTTP_KEEP_ALIVE_TIMEOUT_S);
+    reply_fini(&exchange->reply);
+    free(exchange->uri);
+    free(exchange->path);
+    free(exchange);
+}
+
+static void http_exchange_run(struct io_job *job, void *context)
+{
+    struct http_exchange *exchange = (struct http_exchange *)job;
+    exchange->request.route->handle(context, &exchange->request, &exchange->reply);
+}
+
+static void http_exchange_done(struct io_job *job, bool expired)
+{
+    struct http_exchange *exchange = (struct http_exchange *)job;
+    if (expired) {
+        reply_error(
+            &exchange->reply, 503, "busy", NULL, "the disks did not answer in time; try again");
+        reply_header(&exchange->reply, "Retry-After", "5");
+    }
+    exchange->state = HTTP_EXCHANGE_READY;
+    http_resume(exchange->http, exchange->connection);
+}
+
+static const char *http_header(struct MHD_Connection *connection, const char *name)
+{
+    return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+}
+
+static void http_read_conditions(
+    struct MHD_Connection *connection, struct http_conditions *conditions)
+{
+    *conditions = (struct http_conditions){
+        .range = http_header(connection, "Range"),
+        .if_range = http_header(connection, "If-Range"),
+        .if_match = http_header(connection, "If-Match"),
+        .if_none_match = http_header(connection, "If-None-Match"),
+        .if_modified_since = http_header(connection, "If-Modified-Since"),
+        .if_unmodified_since = http_header(connection, "If-Unmodified-Since"),
+    };
+}
+
+// Splits the address into path and query; a proxy's absolute form (RFC 9112, 3.2.2) too. Returns
+// false when the path can not be read.
+static bool http_split_uri(struct http_exchange *exchange, const char **query)
+{
+    const char *uri = exchange->uri;
+    if (strncasecmp(uri, "http://", 7) == 0) {
+        uri += 7;
+        uri += strcspn(uri, "/?");
+    }
+    size_t length = strcspn(uri, "?");
+    *query = uri[length] == '?' ? uri + length + 1 : NULL;
+    exchange->path = xmalloc(length + 2);
+    return query_unescape(uri, length, false, exchange->path, length + 2);
+}
+
+// Finds the route and reads the parameters. Returns false with the reply filled on failure.
+static bool http_understand(struct http_exchange *exchange, const char *method)
+{
+    struct reply *reply = &exchange->reply;
+    struct request *request = &exchange->request;
+    struct query_error error;
+    const char *query;
+    if (!http_split_uri(exchange, &query)) {
+        reply_error(reply, 400, "bad_address", NULL, "the address can not be read");
+        return false;
+    }
+    if (!route_find(exchange->path, request)) {
+        reply_error(reply, 404, "not_found", NULL, "there is nothing at this address");
+        return false;
+    }
+    request->head = strcmp(method, "HEAD") == 0;
+    if (!request->head && strcmp(method, "GET") != 0) {
+        reply_error(reply, 405, "method_not_allowed", NULL, "this address knows GET and HEAD only");
+        reply_header(reply, "Allow", "GET, HEAD");
+        return false;
+    }
+    if (!query_parse(query, request->route->rules, request->values, &error)) {
+        reply_error(reply, 400, error.code, error.field, "%s", error.message);
+        return false;
+    }
+    http_read_conditions(exchange->connection, &request->conditions);
+    return true;
+}
+
+static bool http_has_body(struct MHD_Connection *connection)
+{
+    const char *length = http_header(connection, "Content-Length");
+    return (length != NULL && strcmp(length, "0") != 0) ||
+           http_header(connection, "Transfer-Encoding") != NULL;
+}
+
+enum MHD_Result http_exchange_handle(void *cls, struct MHD_Connection *connection, const char *url,
+    const char *method, const char *version, const char *upload_data, size_t *upload_data_size,
+    void **con_cls)
+{
+    (void)url;
+    (void)version;
+    (void)upload_data;
+    struct http *http = cls;
+    struct http_exchange *exchange = *con_cls;
+    if (exchange->state == HTTP_EXCHANGE_READY)
+        return http_answer(exchange);
+    if (exchange->state == HTTP_EXCHANGE_NEW) {
+        exchange->state = HTTP_EXCHANGE_READ;
+        http_arm(http, connection, 0);
+        // No address takes a body: answer at once, the library then closes the connection.
+        if (!http_has_body(connection))
+            return MHD_YES;
+    }
+    *upload_data_size = 0;
+    bool understood = http_understand(exchange, method);
+    if (understood && http_has_body(connection)) {
+        reply_error(&exchange->reply, 400, "unexpected_body", NULL,
+            "a request to this address has no body");
+        understood = false;
+    }
+    exchange->state = HTTP_EXCHANGE_READY;
+    if (!understood)
+        return http_answer(exchange);
+    if (exchange->request.route->direct) {
+        exchange->request.route->handle(NULL, &exchange->request, &exchange->reply);
+        return http_answer(exchange);
+    }
+    exchange->state = HTTP_EXCHANGE_READ;
+    exchange->job.run = http_exchange_run;
+    exchange->job.done = http_exchange_done;
+    return http_suspend(http, connection, &exchange->job) ? MHD_YES : MHD_NO;
+}

@@ -1,0 +1,50 @@
+// What the two halves of the HTTP server share: http.c has the server and its connections,
+// http_exchange.c has requests and answers. Only http*.c include this.
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include <microhttpd.h>
+
+#include "webui/http.h"
+#include "webui/io.h"
+
+// One client's connection, in the server's list.
+struct http_connection {
+    struct http_connection *next;
+    struct http_connection **previous;
+    int fd;
+    int64_t deadline_us; // monotonic; 0: libmicrohttpd's own idle timeout rules
+};
+
+struct http {
+    struct MHD_Daemon *daemon;
+    struct io *io;
+    char *address;
+    pthread_mutex_t mutex; // of what follows
+    pthread_cond_t idle;
+    struct http_connection *connections;
+    struct http_stats stats;
+    unsigned suspended; // connections that wait for the I/O thread
+    bool closing;
+};
+
+// Suspends a connection and submits its job; the job's done() must call http_resume(). Returns
+// false when the server is closing: nothing has happened then.
+bool http_suspend(struct http *http, struct MHD_Connection *connection, struct io_job *job);
+void http_resume(struct http *http, struct MHD_Connection *connection);
+
+// Ends the connection when the next header is not there in time; 0: no such deadline.
+void http_arm(struct http *http, struct MHD_Connection *connection, int timeout_s);
+
+void http_count_failure(struct http *http);
+
+// libmicrohttpd's callbacks, implemented by http_exchange.c.
+void *http_exchange_begin(void *cls, const char *uri, struct MHD_Connection *connection);
+enum MHD_Result http_exchange_handle(void *cls, struct MHD_Connection *connection, const char *url,
+    const char *method, const char *version, const char *upload_data, size_t *upload_data_size,
+    void **con_cls);
+void http_exchange_end(void *cls, struct MHD_Connection *connection, void **con_cls,
+    enum MHD_RequestTerminationCode reason);

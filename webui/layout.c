@@ -1,0 +1,193 @@
+// Finished layouts. See layout.h.
+#include "webui/layout.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/core/alloc.h"
+#include "lib/core/timeutil.h"
+
+enum {
+    LAYOUTS_COUNT = 32,
+    LAYOUTS_BYTES_MAX = 32 * 1024 * 1024,
+    LAYOUT_FRESH_MS = 1000,
+};
+
+struct layout_box {
+    struct layout layout; // first, so that one pointer is both
+    atomic_uint references;
+};
+
+struct layout *layout_new(const struct layout_key *key, struct footage *footage, struct vfile *file)
+{
+    struct layout_box *box = xcalloc(1, sizeof(*box));
+    atomic_init(&box->references, 1);
+    box->layout.key = *key;
+    box->layout.footage = *footage;
+    *footage = (struct footage){0};
+    box->layout.file = file;
+    box->layout.checked_us = time_monotonic_us();
+    return &box->layout;
+}
+
+void layout_retain(struct layout *layout)
+{
+    atomic_fetch_add(&((struct layout_box *)layout)->references, 1);
+}
+
+void layout_release(struct layout *layout)
+{
+    struct layout_box *box = (struct layout_box *)layout;
+    if (box == NULL || atomic_fetch_sub(&box->references, 1) != 1)
+        return;
+    vfile_free(layout->file);
+    footage_fini(&layout->footage);
+    free(box);
+}
+
+// --- Bytes ---
+
+struct layout_stream {
+    struct reply_stream stream;
+    struct layout *layout;
+    struct vfile_reader *reader;
+};
+
+static const struct sample_table *layout_table(void *arg, size_t segment, char **cause)
+{
+    struct layout_access *access = arg;
+    return footage_table(
+        access->worker, access->footage, &access->footage->segments[segment], cause);
+}
+
+static int layout_open(void *arg, size_t segment, char **cause)
+{
+    struct layout_access *access = arg;
+    return footage_open(
+        access->worker, access->footage, &access->footage->segments[segment], cause);
+}
+
+struct vfile_source layout_source(struct layout_access *access)
+{
+    return (struct vfile_source){.table = layout_table, .open = layout_open, .arg = access};
+}
+
+static ssize_t layout_stream_try(
+    struct reply_stream *stream, uint64_t offset, void *data, size_t size, char **cause)
+{
+    return vfile_reader_try(((struct layout_stream *)stream)->reader, offset, data, size, cause);
+}
+
+static int layout_stream_load(
+    struct reply_stream *stream, struct worker *worker, uint64_t offset, char **cause)
+{
+    struct layout_stream *from = (struct layout_stream *)stream;
+    struct layout_access access = {worker, &from->layout->footage};
+    struct vfile_source source = layout_source(&access);
+    return vfile_reader_load(from->reader, &source, offset, cause);
+}
+
+static void layout_stream_free(struct reply_stream *stream)
+{
+    struct layout_stream *from = (struct layout_stream *)stream;
+    vfile_reader_free(from->reader);
+    layout_release(from->layout);
+    free(from);
+}
+
+struct reply_stream *layout_stream(struct layout *layout)
+{
+    struct layout_stream *stream = xcalloc(1, sizeof(*stream));
+    stream->stream = (struct reply_stream){
+        .size = vfile_info(layout->file)->size,
+        .try = layout_stream_try,
+        .load = layout_stream_load,
+        .free = layout_stream_free,
+    };
+    layout_retain(layout);
+    stream->layout = layout;
+    stream->reader = vfile_reader_new(layout->file);
+    return &stream->stream;
+}
+
+// --- The kept ones ---
+
+struct layouts {
+    struct layout *entries[LAYOUTS_COUNT]; // the last used one first
+};
+
+struct layouts *layouts_new(void)
+{
+    return xcalloc(1, sizeof(struct layouts));
+}
+
+void layouts_free(struct layouts *layouts)
+{
+    if (layouts == NULL)
+        return;
+    for (size_t i = 0; i < LAYOUTS_COUNT; i++)
+        layout_release(layouts->entries[i]);
+    free(layouts);
+}
+
+static bool layout_key_equal(const struct layout_key *a, const struct layout_key *b)
+{
+    return a->start_us == b->start_us && a->end_us == b->end_us && a->audio == b->audio &&
+           a->start_at_key == b->start_at_key && a->gaps_fail == b->gaps_fail &&
+           strcmp(a->camera, b->camera) == 0 && strcmp(a->stream, b->stream) == 0;
+}
+
+// Moves an entry to the front.
+static struct layout *layouts_use(struct layouts *layouts, size_t index)
+{
+    struct layout *layout = layouts->entries[index];
+    memmove(&layouts->entries[1], &layouts->entries[0], index * sizeof(layouts->entries[0]));
+    layouts->entries[0] = layout;
+    return layout;
+}
+
+struct layout *layouts_find(
+    struct layouts *layouts, const struct layout_key *key, const char *if_range)
+{
+    int64_t fresh_us = time_monotonic_us() - LAYOUT_FRESH_MS * 1000;
+    for (size_t i = 0; i < LAYOUTS_COUNT && layouts->entries[i] != NULL; i++) {
+        struct layout *layout = layouts->entries[i];
+        if (!layout_key_equal(&layout->key, key) ||
+            (layout->checked_us < fresh_us &&
+                (if_range == NULL || strcmp(if_range, layout->etag) != 0)))
+            continue;
+        layout_retain(layout);
+        return layouts_use(layouts, i);
+    }
+    return NULL;
+}
+
+static void layouts_drop(struct layouts *layouts, size_t index)
+{
+    layout_release(layouts->entries[index]);
+    memmove(&layouts->entries[index], &layouts->entries[index + 1],
+        (LAYOUTS_COUNT - 1 - index) * sizeof(layouts->entries[0]));
+    layouts->entries[LAYOUTS_COUNT - 1] = NULL;
+}
+
+void layouts_keep(struct layouts *layouts, struct layout *layout)
+{
+    for (size_t i = 0; i < LAYOUTS_COUNT && layouts->entries[i] != NULL; i++)
+        if (layout_key_equal(&layouts->entries[i]->key, &layout->key) &&
+            strcmp(layouts->entries[i]->etag, layout->etag) == 0)
+            layouts_drop(layouts, i--);
+    if (layouts->entries[LAYOUTS_COUNT - 1] != NULL)
+        layouts_drop(layouts, LAYOUTS_COUNT - 1);
+    memmove(&layouts->entries[1], &layouts->entries[0],
+        (LAYOUTS_COUNT - 1) * sizeof(layouts->entries[0]));
+    layouts->entries[0] = layout;
+    layout_retain(layout);
+    size_t bytes = 0;
+    for (size_t i = 0; i < LAYOUTS_COUNT && layouts->entries[i] != NULL; i++) {
+        bytes +=
+            vfile_memory(layouts->entries[i]->file) + footage_memory(&layouts->entries[i]->footage);
+        if (bytes > LAYOUTS_BYTES_MAX && i > 0)
+            layouts_drop(layouts, i--);
+    }
+}

@@ -1,0 +1,307 @@
+// Any range of a stream as one file. See playback.h and docs/api.md.
+#include "webui/playback.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/core/alloc.h"
+#include "lib/core/log.h"
+#include "lib/core/timeutil.h"
+#include "webui/etag.h"
+#include "webui/layout.h"
+#include "webui/playback_check.h"
+
+enum {
+    PLAYBACK_FORMAT_VERSION =
+        1, // a change of the bytes that a layout gives makes other entity tags
+    PLAYBACK_DAYS_MAX = 31,
+    PLAYBACK_SEGMENTS_MAX = 100000,
+};
+
+enum {
+    PLAYBACK_START,
+    PLAYBACK_END,
+    PLAYBACK_DURATION,
+    PLAYBACK_AUDIO,
+    PLAYBACK_GAPS,
+    PLAYBACK_START_AT,
+    PLAYBACK_DOWNLOAD,
+};
+
+static const char *const playback_gaps[] = {"skip", "fail", NULL};
+static const char *const playback_start_at[] = {"exact", "keyframe", NULL};
+
+const struct query_rule playback_rules[] = {
+    [PLAYBACK_START] = {.name = "start", .type = QUERY_TIME, .required = true},
+    [PLAYBACK_END] = {.name = "end", .type = QUERY_TIME},
+    [PLAYBACK_DURATION] = {.name = "duration", .type = QUERY_DURATION},
+    [PLAYBACK_AUDIO] = {.name = "audio", .type = QUERY_FLAG, .fallback = 1},
+    [PLAYBACK_GAPS] = {.name = "gaps", .type = QUERY_CHOICE, .choices = playback_gaps},
+    [PLAYBACK_START_AT] = {.name = "start_at", .type = QUERY_CHOICE, .choices = playback_start_at},
+    [PLAYBACK_DOWNLOAD] = {.name = "download", .type = QUERY_FLAG},
+    {0},
+};
+
+// Reads the parameters. Returns false with the reply filled.
+static bool playback_read_key(
+    const struct request *request, struct layout_key *key, struct reply *reply)
+{
+    const struct query_value *values = request->values;
+    *key = (struct layout_key){
+        .start_us = values[PLAYBACK_START].number,
+        .end_us = values[PLAYBACK_END].number,
+        .audio = values[PLAYBACK_AUDIO].number == 1,
+        .gaps_fail = values[PLAYBACK_GAPS].number == 1,
+        .start_at_key = values[PLAYBACK_START_AT].number == 1,
+    };
+    memcpy(key->camera, request->names[0], sizeof(key->camera));
+    memcpy(key->stream, request->names[1], sizeof(key->stream));
+    const char *field = values[PLAYBACK_DURATION].given ? "duration" : "end";
+    if (values[PLAYBACK_DURATION].given == values[PLAYBACK_END].given) {
+        reply_error(reply, 400, values[PLAYBACK_END].given ? "bad_parameter" : "missing_parameter",
+            field, "one of \"end\" and \"duration\" must be given");
+        return false;
+    }
+    if (values[PLAYBACK_DURATION].given &&
+        __builtin_add_overflow(key->start_us, values[PLAYBACK_DURATION].number, &key->end_us))
+        key->end_us = INT64_MAX;
+    if (key->end_us <= key->start_us) {
+        reply_error(reply, 400, "bad_parameter", field, "\"end\" must be later than \"start\"");
+        return false;
+    }
+    // What lies in the future is no footage, so it does not count.
+    int64_t now_us = time_now_us();
+    int64_t end_us = key->end_us < now_us ? key->end_us : now_us;
+    if (end_us - key->start_us > PLAYBACK_DAYS_MAX * US_PER_DAY) {
+        reply_error(reply, 400, "range_too_long", field,
+            "a file holds %d days at most; ask for a part of the range", PLAYBACK_DAYS_MAX);
+        return false;
+    }
+    return true;
+}
+
+// Answers for footage that could not be loaded. Returns false when all is well.
+static bool playback_load_failed(struct reply *reply, const struct layout_key *key,
+    enum catalog_status status, const char *cause)
+{
+    if (status == CATALOG_BUSY)
+        reply_busy(reply, cause);
+    else if (status == CATALOG_NONE)
+        reply_error(reply, 404, "stream_not_found", NULL, "there is no stream \"%s/%s\"",
+            key->camera, key->stream);
+    else if (status == CATALOG_ERROR)
+        reply_error(reply, 503, "catalog_unreadable", NULL, "%s", cause);
+    return status != CATALOG_OK;
+}
+
+// --- Laying out ---
+
+static void playback_describe(const struct footage *footage, struct vfile_segment *segments)
+{
+    for (size_t i = 0; i < footage->count; i++) {
+        const struct footage_segment *from = &footage->segments[i];
+        segments[i] = (struct vfile_segment){
+            .run = from->run,
+            .number = from->number,
+            .start_us = from->start_us,
+            .end_us = from->end_us,
+            .media_offset = from->media_offset,
+            .media_end = from->media_end,
+        };
+        for (int kind = 0; kind < MEDIA_TRACKS_MAX; kind++)
+            segments[i].tracks[kind] = from->tracks[kind];
+    }
+}
+
+// The sample entries of the file: each codec that its segments use, once.
+struct playback_entries {
+    struct mp4_entry *items[MEDIA_TRACKS_MAX];
+    uint32_t *numbers; // of each of the footage's codecs in its track's entries; 0: not used
+};
+
+static void playback_take_entries(struct playback_entries *entries, const struct footage *footage,
+    struct vfile_segment *segments, struct vfile_request *request)
+{
+    entries->numbers = xcalloc(footage->codec_count + 1, sizeof(entries->numbers[0]));
+    for (int kind = 0; kind < MEDIA_TRACKS_MAX; kind++) {
+        entries->items[kind] = xcalloc(footage->codec_count + 1, sizeof(struct mp4_entry));
+        request->entries[kind].items = entries->items[kind];
+        for (size_t i = 0; i < footage->count; i++) {
+            uint32_t index = footage->segments[i].codecs[kind];
+            if (index == 0 || segments[i].tracks[kind].counts.samples == 0)
+                continue;
+            const struct catalog_codec *codec = &footage->codecs[index - 1];
+            if (entries->numbers[index] == 0) {
+                size_t count = request->entries[kind].count++;
+                entries->items[kind][count] = (struct mp4_entry){codec->entry, codec->entry_size};
+                entries->numbers[index] = (uint32_t)count + 1;
+            }
+            segments[i].entries[kind] = entries->numbers[index];
+            request->width =
+                codec->info.width > request->width ? codec->info.width : request->width;
+            request->height =
+                codec->info.height > request->height ? codec->info.height : request->height;
+        }
+    }
+}
+
+static void playback_entries_fini(struct playback_entries *entries)
+{
+    for (int kind = 0; kind < MEDIA_TRACKS_MAX; kind++)
+        free(entries->items[kind]);
+    free(entries->numbers);
+}
+
+static struct vfile *playback_make_file(struct worker *worker, const struct layout_key *key,
+    const struct footage *footage, char **cause)
+{
+    struct vfile_segment *segments = xcalloc(footage->count, sizeof(segments[0]));
+    struct playback_entries entries;
+    struct vfile_request request = {
+        .segments = segments,
+        .segment_count = footage->count,
+        .start_us = key->start_us,
+        .end_us = key->end_us,
+        .audio = key->audio,
+        .start_at_key = key->start_at_key,
+    };
+    playback_describe(footage, segments);
+    playback_take_entries(&entries, footage, segments, &request);
+    struct layout_access access = {worker, footage};
+    struct vfile_source source = layout_source(&access);
+    struct vfile *file = vfile_new(&request, &source, cause);
+    playback_entries_fini(&entries);
+    free(segments);
+    return file;
+}
+
+// The entity tag stands for everything that the bytes come from.
+static void playback_tag(struct layout *layout)
+{
+    const struct footage *footage = &layout->footage;
+    const struct vfile_info *info = vfile_info(layout->file);
+    int64_t last_us = footage->segments[info->last].end_us;
+    const int64_t request[] = {PLAYBACK_FORMAT_VERSION, layout->key.start_us,
+        layout->key.end_us < last_us ? layout->key.end_us : last_us, layout->key.audio,
+        layout->key.start_at_key, (int64_t)info->size};
+    struct etag etag;
+    etag_init(&etag);
+    etag_add(&etag, request, sizeof(request));
+    for (size_t i = info->first; i <= info->last; i++) {
+        const struct footage_segment *segment = &footage->segments[i];
+        char id[SEGMENT_TEXT_SIZE];
+        footage_id(footage, segment, id);
+        etag_add(&etag, id, strlen(id));
+        const int64_t place[] = {segment->start_us, segment->end_us, (int64_t)segment->media_offset,
+            (int64_t)segment->media_end};
+        etag_add(&etag, place, sizeof(place));
+        for (int kind = 0; kind < MEDIA_TRACKS_MAX; kind++) {
+            const struct track_summary *summary = &segment->tracks[kind];
+            const struct track_counts *counts = &summary->counts;
+            const int64_t figures[] = {summary->timescale, summary->start,
+                summary->first_presentation, summary->last_duration, counts->samples, counts->syncs,
+                counts->chunks, counts->stts_entries, counts->ctts_entries, (int64_t)counts->bytes,
+                (int64_t)counts->duration};
+            etag_add(&etag, figures, sizeof(figures));
+            if (segment->codecs[kind] == 0)
+                continue;
+            const struct catalog_codec *codec = &footage->codecs[segment->codecs[kind] - 1];
+            etag_add(&etag, codec->entry, codec->entry_size);
+        }
+    }
+    etag_format(&etag, layout->etag, sizeof(layout->etag));
+    // A date has seconds only: a file that still grows has none.
+    layout->modified_s = 0;
+    if (footage->segments[info->last].state != FOOTAGE_OPEN)
+        layout->modified_s = (last_us + US_PER_SECOND - 1) / US_PER_SECOND;
+}
+
+// Loads the footage and lays it out. Returns NULL with the reply filled on failure.
+static struct layout *playback_lay_out(
+    struct worker *worker, const struct layout_key *key, struct reply *reply)
+{
+    const struct footage_query query = {
+        .camera = key->camera,
+        .stream = key->stream,
+        .start_us = key->start_us,
+        .end_us = key->end_us,
+        .after_us = INT64_MIN,
+        .limit = PLAYBACK_SEGMENTS_MAX + 1,
+        .predecessor = true,
+    };
+    struct footage footage;
+    struct layout *layout = NULL;
+    struct vfile *file;
+    char *cause = NULL;
+    enum catalog_status status = footage_load(worker, &query, &footage, &cause);
+    if (playback_load_failed(reply, key, status, cause)) {
+        free(cause);
+        return NULL;
+    }
+    if (footage.count > PLAYBACK_SEGMENTS_MAX)
+        reply_error(reply, 400, "range_too_long", "start",
+            "a file holds %d segments at most; ask for a part of the range", PLAYBACK_SEGMENTS_MAX);
+    else if (playback_check(&footage, key, reply)) {
+        file = playback_make_file(worker, key, &footage, &cause);
+        if (file != NULL) {
+            layout = layout_new(key, &footage, file);
+            playback_tag(layout);
+            return layout;
+        }
+        log_warn("%s/%s: a range can not be laid out: %s", key->camera, key->stream, cause);
+        reply_error(reply, 500, "unplayable", NULL, "this range can not be played: %s", cause);
+    }
+    free(cause);
+    footage_fini(&footage);
+    return layout;
+}
+
+// --- Answering ---
+
+// "front-door_main_2026-03-31_07-30-00Z_600s.mp4"
+static void playback_name_file(struct reply *reply, const struct layout *layout, bool download)
+{
+    const struct vfile_info *info = vfile_info(layout->file);
+    char time[TIME_TEXT_SIZE];
+    time_format_utc(info->start_us, time);
+    time[10] = '_';
+    time[13] = time[16] = '-';
+    time[19] = '\0';
+    reply_header(reply, "Content-Disposition", "%s; filename=\"%s_%s_%sZ_%" PRId64 "s.mp4\"",
+        download ? "attachment" : "inline", layout->key.camera, layout->key.stream, time,
+        (info->duration_us + US_PER_SECOND / 2) / US_PER_SECOND);
+}
+
+static void playback_answer(struct reply *reply, struct layout *layout, bool download)
+{
+    const struct vfile_info *info = vfile_info(layout->file);
+    char text[TIME_TEXT_SIZE];
+    reply->status = 200;
+    reply->content_type = "video/mp4";
+    time_format_utc(info->start_us, text);
+    reply_header(reply, "X-Keepframe-Start", "%s", text);
+    time_format_utc(info->end_us, text);
+    reply_header(reply, "X-Keepframe-End", "%s", text);
+    reply_header(reply, "X-Keepframe-Lead-In-Ms", "%" PRId64, (info->lead_in_us + 500) / 1000);
+    playback_name_file(reply, layout, download);
+    memcpy(reply->etag, layout->etag, sizeof(reply->etag));
+    reply->modified_s = layout->modified_s;
+    reply->stream = layout_stream(layout);
+}
+
+void playback_handle(struct worker *worker, const struct request *request, struct reply *reply)
+{
+    struct layout_key key;
+    if (!playback_read_key(request, &key, reply))
+        return;
+    struct layout *layout = layouts_find(worker->layouts, &key, request->conditions.if_range);
+    if (layout == NULL) {
+        layout = playback_lay_out(worker, &key, reply);
+        if (layout == NULL)
+            return;
+        layouts_keep(worker->layouts, layout);
+    }
+    playback_answer(reply, layout, request->values[PLAYBACK_DOWNLOAD].number == 1);
+    layout_release(layout);
+}

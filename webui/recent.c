@@ -1,0 +1,173 @@
+// Segments that are not committed yet. See recent.h.
+#include "webui/recent.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/core/alloc.h"
+#include "lib/media/mp4_read.h"
+
+enum {
+    RECENTS_COUNT = 256,
+};
+
+struct recent_box {
+    struct recent recent; // first, so that one pointer is both
+    atomic_uint references;
+};
+
+struct recents {
+    struct recent_box *entries[RECENTS_COUNT];
+    size_t next; // the one that goes next
+};
+
+void recent_retain(const struct recent *recent)
+{
+    atomic_fetch_add(&((struct recent_box *)(uintptr_t)recent)->references, 1);
+}
+
+void recent_release(const struct recent *recent)
+{
+    struct recent_box *box = (struct recent_box *)(uintptr_t)recent;
+    if (box == NULL || atomic_fetch_sub(&box->references, 1) != 1)
+        return;
+    for (int i = 0; i < MEDIA_TRACKS_MAX; i++)
+        free(box->recent.tracks[i].entry);
+    buf_fini(&box->recent.packed);
+    free(box);
+}
+
+struct recents *recents_new(void)
+{
+    return xcalloc(1, sizeof(struct recents));
+}
+
+void recents_free(struct recents *recents)
+{
+    if (recents == NULL)
+        return;
+    for (size_t i = 0; i < RECENTS_COUNT; i++)
+        recent_release(recents->entries[i] ? &recents->entries[i]->recent : NULL);
+    free(recents);
+}
+
+static bool recent_same_id(const struct segment_id *a, const struct segment_id *b)
+{
+    return a->run == b->run && a->number == b->number && strcmp(a->stream, b->stream) == 0 &&
+           strcmp(a->camera, b->camera) == 0;
+}
+
+static struct recent_box **recents_find(struct recents *recents, const struct segment_id *id)
+{
+    for (size_t i = 0; i < RECENTS_COUNT; i++)
+        if (recents->entries[i] != NULL && recent_same_id(&recents->entries[i]->recent.id, id))
+            return &recents->entries[i];
+    return NULL;
+}
+
+static void recent_take_track(struct recent_track *to, struct media_track *from)
+{
+    track_summarize(from, &to->summary);
+    to->entry = from->entry;
+    to->entry_size = from->entry_size;
+    from->entry = NULL;
+    from->entry_size = 0;
+}
+
+// Parses an open file. Returns 0, or -1 with *cause set.
+static int recent_parse(struct recent *recent, int fd, char **cause)
+{
+    struct cache_reader *reader = xmalloc(sizeof(*reader));
+    cache_reader_init(reader, fd);
+    struct mp4_source source = cache_reader_source(reader, recent->size);
+    struct media_segment segment;
+    struct mp4_layout layout;
+    int result = mp4_read(&source, &segment, &layout, cause);
+    free(reader);
+    if (result < 0)
+        return -1;
+    recent->media_offset = layout.media_offset;
+    recent->media_end = layout.media_end;
+    sample_table_encode(&segment, &recent->packed);
+    if (!media_segment_span(&segment, &recent->media_start_us, &recent->media_duration_us)) {
+        *cause = xasprintf("it holds no sample");
+        result = -1;
+    }
+    for (size_t i = 0; i < segment.track_count; i++)
+        recent_take_track(
+            &recent->tracks[segment.tracks[i].kind == MEDIA_AUDIO], &segment.tracks[i]);
+    media_segment_fini(&segment);
+    return result;
+}
+
+int recent_read_table(int fd, struct buf *packed, char **cause)
+{
+    struct stat info;
+    if (fstat(fd, &info) < 0) {
+        *cause = xasprintf("%s", strerror(errno));
+        return -1;
+    }
+    struct recent recent = {.size = (uint64_t)info.st_size};
+    int result = recent_parse(&recent, fd, cause);
+    if (result == 0) {
+        *packed = recent.packed;
+        recent.packed = BUF_INIT;
+    }
+    for (int i = 0; i < MEDIA_TRACKS_MAX; i++)
+        free(recent.tracks[i].entry);
+    buf_fini(&recent.packed);
+    return result;
+}
+
+static enum recent_status recents_load(
+    const char *cache, const struct cache_file *file, struct recent_box **loaded, char **cause)
+{
+    char *path = cache_segment_path(cache, &file->id);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int error = errno;
+    free(path);
+    if (fd < 0) {
+        if (error == ENOENT)
+            return RECENT_GONE;
+        *cause = xasprintf("%s", strerror(error));
+        return RECENT_BROKEN;
+    }
+    struct recent_box *box = xcalloc(1, sizeof(*box));
+    atomic_init(&box->references, 1);
+    box->recent.id = file->id;
+    box->recent.size = file->size;
+    box->recent.written_us = file->written_us;
+    int result = recent_parse(&box->recent, fd, cause);
+    close(fd);
+    if (result < 0) {
+        recent_release(&box->recent);
+        return RECENT_BROKEN;
+    }
+    *loaded = box;
+    return RECENT_OK;
+}
+
+enum recent_status recents_get(struct recents *recents, const char *cache,
+    const struct cache_file *file, const struct recent **recent, char **cause)
+{
+    struct recent_box **place = recents_find(recents, &file->id);
+    if (place == NULL || (*place)->recent.size != file->size ||
+        (*place)->recent.written_us != file->written_us) {
+        struct recent_box *box;
+        enum recent_status status = recents_load(cache, file, &box, cause);
+        if (status != RECENT_OK)
+            return status;
+        if (place == NULL)
+            place = &recents->entries[recents->next++ % RECENTS_COUNT];
+        recent_release(*place ? &(*place)->recent : NULL);
+        *place = box;
+    }
+    *recent = &(*place)->recent;
+    recent_retain(*recent);
+    return RECENT_OK;
+}

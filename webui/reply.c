@@ -1,0 +1,82 @@
+// What a handler answers. See reply.h.
+#include "webui/reply.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/core/alloc.h"
+#include "lib/core/timeutil.h"
+
+void reply_fini(struct reply *reply)
+{
+    for (size_t i = 0; i < reply->header_count; i++)
+        free(reply->headers[i].value);
+    buf_fini(&reply->body);
+    if (reply->stream != NULL)
+        reply->stream->free(reply->stream);
+    *reply = (struct reply){0};
+}
+
+void reply_header(struct reply *reply, const char *name, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    char *value = xvasprintf(format, args);
+    va_end(args);
+    for (const char *at = value; *at != '\0'; at++)
+        assert(!iscntrl((unsigned char)*at));
+    assert(reply->header_count < REPLY_HEADERS_MAX);
+    reply->headers[reply->header_count].name = name;
+    reply->headers[reply->header_count].value = value;
+    reply->header_count++;
+}
+
+static int reply_dump(const char *data, size_t size, void *arg)
+{
+    buf_put(arg, data, size);
+    return 0;
+}
+
+void reply_json(struct reply *reply, unsigned status, json_t *json)
+{
+    reply->status = status;
+    reply->content_type = "application/json";
+    json_dump_callback(json, reply_dump, &reply->body, JSON_COMPACT);
+    buf_put_u8(&reply->body, '\n');
+    json_decref(json);
+}
+
+void reply_error(struct reply *reply, unsigned status, const char *code, const char *field,
+    const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    char *message = xvasprintf(format, args);
+    va_end(args);
+    reply_fini(reply);
+    json_t *json = json_pack("{s:{s:s, s:s%, s:s?}}", "error", "code", code, "message", message,
+        strlen(message), "field", field);
+    // A message that is not UTF-8 can not stand in JSON.
+    if (json == NULL)
+        json = json_pack("{s:{s:s, s:s, s:n}}", "error", "code", code, "message", code, "field");
+    reply_json(reply, status, json);
+    free(message);
+}
+
+void reply_busy(struct reply *reply, const char *cause)
+{
+    reply_error(reply, 503, "catalog_busy", NULL, "%s", cause);
+    reply_header(reply, "Retry-After", "1");
+}
+
+json_t *reply_time(int64_t time_us)
+{
+    char text[TIME_TEXT_SIZE];
+    if (time_us == 0)
+        return json_null();
+    time_format_utc(time_us, text);
+    return json_string(text);
+}

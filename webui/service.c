@@ -1,0 +1,231 @@
+// The running web interface. See service.h.
+#include "webui/service.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include <ev.h>
+
+#include "lib/core/alloc.h"
+#include "lib/core/fsutil.h"
+#include "lib/core/log.h"
+#include "webui/http.h"
+#include "webui/io.h"
+#include "webui/worker.h"
+
+enum {
+    SERVICE_OK = 0,
+    SERVICE_FAILURE = 1,
+    SERVICE_CONFIGURATION = 78, // EX_CONFIG of sysexits.h
+};
+
+struct service {
+    const char *runtime;
+    char *listen; // as configured
+    struct worker *worker;
+    struct io *io;
+    struct http *http;
+    struct ev_loop *loop;
+    ev_signal stop_signals[2];
+    ev_signal reload_signal;
+    ev_signal state_signal;
+    ev_timer tick;
+};
+
+// Tells everybody where we listen: the port may have been the kernel's choice.
+static int service_write_address(const struct service *service, char **cause)
+{
+    char *path = xasprintf("%s/webui.address", service->runtime);
+    char *text = xasprintf("%s\n", http_address(service->http));
+    int result = fs_write_file(path, text, strlen(text), 0644, cause);
+    free(text);
+    free(path);
+    return result;
+}
+
+// --- Reload ---
+
+// A new configuration on its way to the I/O thread.
+struct service_reload {
+    struct io_job job;
+    struct conf *conf;
+};
+
+static void service_reload_run(struct io_job *job, void *context)
+{
+    struct service_reload *reload = (struct service_reload *)job;
+    worker_set_conf(context, reload->conf);
+    reload->conf = NULL;
+}
+
+static void service_reload_done(struct io_job *job, bool expired)
+{
+    (void)expired;
+    struct service_reload *reload = (struct service_reload *)job;
+    conf_free(reload->conf);
+    free(reload);
+}
+
+// Listens on the new address; the old one is given up once that works.
+static void service_move(struct service *service, const char *listen)
+{
+    char *cause = NULL;
+    struct http *http = http_open(listen, service->io, &cause);
+    if (http == NULL) {
+        log_err("%s; staying on %s", cause, http_address(service->http));
+        free(cause);
+        return;
+    }
+    http_close(service->http);
+    service->http = http;
+    free(service->listen);
+    service->listen = xstrdup(listen);
+    log_info("listening on http://%s/", http_address(http));
+    if (service_write_address(service, &cause) < 0) {
+        log_err("%s", cause);
+        free(cause);
+    }
+}
+
+static void service_reload_cb(struct ev_loop *loop, ev_signal *signal, int events)
+{
+    (void)loop;
+    (void)events;
+    struct service *service = signal->data;
+    char *cause = NULL;
+    struct conf *conf = conf_load(service->runtime, &cause);
+    if (conf == NULL) {
+        log_err("reload: %s; nothing has changed", cause);
+        free(cause);
+        return;
+    }
+    log_info("reload: %zu streams", conf->stream_count);
+    if (strcmp(conf->listen, service->listen) != 0)
+        service_move(service, conf->listen);
+    struct service_reload *reload = xcalloc(1, sizeof(*reload));
+    reload->job.run = service_reload_run;
+    reload->job.done = service_reload_done;
+    reload->conf = conf;
+    io_submit(service->io, &reload->job);
+}
+
+// --- Signals and time ---
+
+static void service_stop_cb(struct ev_loop *loop, ev_signal *signal, int events)
+{
+    (void)events;
+    log_info("stopping: %s", strsignal(signal->signum));
+    ev_break(loop, EVBREAK_ALL);
+}
+
+static void service_state_cb(struct ev_loop *loop, ev_signal *signal, int events)
+{
+    (void)loop;
+    (void)events;
+    const struct service *service = signal->data;
+    struct http_stats stats;
+    http_get_stats(service->http, &stats);
+    log_info("state: %" PRIu64 " connections, %" PRIu64 " requests, %" PRIu64
+             " answers that ended early",
+        stats.connections, stats.requests, stats.failed_bodies);
+}
+
+static void service_tick_cb(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    struct service *service = timer->data;
+    io_expire(service->io);
+    http_tick(service->http);
+}
+
+static void service_watch(struct service *service)
+{
+    static const int stop[] = {SIGTERM, SIGINT};
+    for (size_t i = 0; i < ARRAY_LENGTH(stop); i++) {
+        ev_signal_init(&service->stop_signals[i], service_stop_cb, stop[i]);
+        ev_signal_start(service->loop, &service->stop_signals[i]);
+    }
+    ev_signal_init(&service->reload_signal, service_reload_cb, SIGHUP);
+    service->reload_signal.data = service;
+    ev_signal_start(service->loop, &service->reload_signal);
+    ev_signal_init(&service->state_signal, service_state_cb, SIGUSR1);
+    service->state_signal.data = service;
+    ev_signal_start(service->loop, &service->state_signal);
+    ev_timer_init(&service->tick, service_tick_cb, 1, 1);
+    service->tick.data = service;
+    ev_timer_start(service->loop, &service->tick);
+}
+
+// --- Life ---
+
+// Every answer holds segment files open.
+static void service_raise_limits(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+// Returns the exit code; 0 when everything runs.
+static int service_start(struct service *service)
+{
+    char *cause = NULL;
+    int code = SERVICE_CONFIGURATION;
+    struct conf *conf = conf_load(service->runtime, &cause);
+    if (conf == NULL)
+        goto fail;
+    service->listen = xstrdup(conf->listen);
+    service->worker = worker_new(conf);
+    service->io = io_start(service->worker, &cause);
+    if (service->io == NULL) {
+        code = SERVICE_FAILURE;
+        goto fail;
+    }
+    service->http = http_open(service->listen, service->io, &cause);
+    if (service->http == NULL)
+        goto fail;
+    if (service_write_address(service, &cause) < 0) {
+        code = SERVICE_FAILURE;
+        goto fail;
+    }
+    return SERVICE_OK;
+fail:
+    log_err("%s", cause);
+    free(cause);
+    return code;
+}
+
+int service_run(const char *runtime)
+{
+    struct service service = {.runtime = runtime, .loop = ev_default_loop(EVFLAG_AUTO)};
+    if (service.loop == NULL) {
+        log_err("the event loop can not be started");
+        return SERVICE_FAILURE;
+    }
+    signal(SIGPIPE, SIG_IGN);
+    service_raise_limits();
+    // Before the threads, so that no signal is delivered to them unwatched.
+    service_watch(&service);
+    int code = service_start(&service);
+    if (code == SERVICE_OK) {
+        log_info("listening on http://%s/", http_address(service.http));
+        ev_run(service.loop, 0);
+        log_info("stopped");
+    }
+    // Waiting requests end first: the HTTP server can not stop while one waits.
+    if (service.io != NULL)
+        io_stop(service.io);
+    http_close(service.http);
+    io_free(service.io);
+    worker_free(service.worker);
+    free(service.listen);
+    ev_loop_destroy(service.loop);
+    return code;
+}

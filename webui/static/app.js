@@ -1,0 +1,321 @@
+// The page: cameras on one side, the chosen stream's day on the other, and the range to play or take
+// away.
+import { getHealth, getJson, getSegments, headVideo } from "./api.js";
+import {
+  apiTime, clockText, dayBounds, dayText, inputText, lengthText, momentText, shiftDay, sizeText,
+} from "./format.js";
+import { Timeline, joinSegments } from "./timeline.js";
+
+const REFRESH_MS = 5000;
+const CLICK_LENGTH_MS = 60000; // what a click into the footage plays
+const RANGE_MAX_MS = 31 * 86400000;
+const $ = (id) => document.getElementById(id);
+
+const page = {
+  camera: null,
+  stream: null,
+  day: dayText(new Date()),
+  spans: [],
+  cameras: [],
+  shown: null, // {start, end} of what plays
+};
+
+// --- Cameras
+
+const STATE_LOOK = {
+  recording: "good", connected: "good", running: "good",
+  disabled: "", removed: "", unknown: "warn",
+};
+
+function element(name, className, text = "") {
+  const made = document.createElement(name);
+  made.className = className;
+  made.textContent = text;
+  return made;
+}
+
+function cameraButton(camera, stream) {
+  const button = element("button", "camera");
+  button.type = "button";
+  const title = element("span", "camera-title");
+  title.append(
+    element("span", "", stream.stream === "main" ? camera : `${camera} · ${stream.stream}`),
+    element("span", `state ${STATE_LOOK[stream.state] ?? "bad"}`, stream.state));
+  button.append(title);
+  if (stream.first === null) {
+    button.append(element("small", "", "no footage yet"));
+  } else {
+    const first = Date.parse(stream.first), last = Date.parse(stream.last);
+    button.append(
+      element("small", "", `${momentText(first)} – ${momentText(last)}`),
+      element("small", "", sizeText(stream.bytes)));
+  }
+  button.setAttribute("aria-current", String(camera === page.camera && stream.stream === page.stream));
+  button.addEventListener("click", () => choose(camera, stream.stream, newestDay(stream)));
+  return button;
+}
+
+function newestDay(stream) {
+  return dayText(stream.last === null ? new Date() : new Date(Date.parse(stream.last)));
+}
+
+function findStream(camera, stream) {
+  return page.cameras.find((one) => one.camera === camera)?.streams
+    .find((one) => one.stream === stream);
+}
+
+function drawCameras() {
+  const focused = [...$("cameras").querySelectorAll("button")].indexOf(document.activeElement);
+  const items = page.cameras.flatMap(({ camera, streams }) => streams.map((stream) => {
+    const item = document.createElement("li");
+    item.append(cameraButton(camera, stream));
+    return item;
+  }));
+  $("cameras").replaceChildren(...items);
+  if (focused >= 0) items[focused]?.firstChild.focus();
+  $("cameras-empty").hidden = items.length > 0;
+}
+
+async function refreshCameras() {
+  const health = await getHealth();
+  $("health").className = `health ${health.ok ? "good" : "bad"}`;
+  $("health").textContent = health.ok ? "all is well" : health.reasons.join("; ");
+  try {
+    const answer = await getJson("/api/v1/cameras");
+    page.cameras = answer.cameras;
+    $("node").textContent = answer.node;
+    drawCameras();
+  } catch (error) {
+    $("health").className = "health bad";
+    $("health").textContent = error.message;
+  }
+}
+
+// --- The stream and its day
+
+function choose(camera, stream, day) {
+  const other = camera !== page.camera || stream !== page.stream;
+  Object.assign(page, { camera, stream, day });
+  $("stream").hidden = false;
+  $("welcome").hidden = true;
+  $("stream-name").textContent = stream === "main" ? camera : `${camera} · ${stream}`;
+  $("day").value = day;
+  history.replaceState(null, "", `#${camera}/${stream}/${day}`);
+  timeline.spans = [];
+  timeline.setDay(...dayBounds(day));
+  drawCameras();
+  if (other) stopVideo();
+  refreshDay(true);
+}
+
+async function refreshDay(fresh = false) {
+  const { camera, stream, day } = page;
+  if (camera === null) return;
+  const [start, end] = dayBounds(day);
+  let segments;
+  try {
+    segments = await getSegments(camera, stream, apiTime(start), apiTime(end));
+  } catch (error) {
+    say(error.message, true);
+    return;
+  }
+  if (camera !== page.camera || stream !== page.stream || day !== page.day) return;
+  page.spans = joinSegments(segments);
+  timeline.spans = page.spans;
+  timeline.draw();
+  drawSpans(start, end);
+  if (fresh) pickNewest(start, end);
+}
+
+function drawSpans(start, end) {
+  const items = page.spans.map((span) => {
+    const item = document.createElement("li");
+    const button = element("button", "span");
+    button.type = "button";
+    const from = Math.max(span.start, start), to = Math.min(span.end, end);
+    button.append(
+      element("span", "", `${clockText(from)} – ${to === end ? "24:00:00" : clockText(to)}`),
+      element("small", "", `${lengthText(to - from)}${span.open ? ", recording" : ""}`));
+    button.addEventListener("click", () => setRange(from, to));
+    item.append(button);
+    return item;
+  });
+  $("spans").replaceChildren(...items);
+  $("spans-empty").hidden = items.length > 0;
+  const covered = page.spans.reduce(
+    (sum, span) => sum + Math.min(span.end, end) - Math.max(span.start, start), 0);
+  const bytes = page.spans.reduce((sum, span) => sum + span.bytes, 0);
+  $("day-sum").textContent = items.length > 0 ? `${lengthText(covered)}, ${sizeText(bytes)}` : "";
+}
+
+// The end of the day's footage is what is wanted most often.
+function pickNewest(start, end) {
+  const last = page.spans.at(-1);
+  if (!last) {
+    setRange(start, start + CLICK_LENGTH_MS);
+    return;
+  }
+  const to = Math.min(last.end, end);
+  setRange(Math.max(last.start, start, to - CLICK_LENGTH_MS), to);
+}
+
+// --- The range
+
+function say(text, bad = false) {
+  $("facts").textContent = text;
+  $("facts").className = bad ? "facts bad" : "facts";
+}
+
+function videoPath(extra = {}) {
+  const query = new URLSearchParams({ start: apiTime(range.from), end: apiTime(range.to), ...extra });
+  if (!$("audio").checked) query.set("audio", "0");
+  if ($("keyframe").checked) query.set("start_at", "keyframe");
+  return `/video/${page.camera}/${page.stream}.mp4?${query}`;
+}
+
+const range = { from: NaN, to: NaN };
+
+function setRange(from, to) {
+  $("from").value = inputText(from);
+  $("to").value = inputText(to);
+  rangeChanged();
+}
+
+let headTimer = 0;
+
+function rangeChanged() {
+  range.from = new Date($("from").value).getTime();
+  range.to = new Date($("to").value).getTime();
+  clearTimeout(headTimer);
+  const good = range.to > range.from && range.to - range.from <= RANGE_MAX_MS;
+  $("download").setAttribute("aria-disabled", String(!good));
+  timeline.pick = good ? [range.from, range.to] : null;
+  timeline.draw();
+  if (!good) {
+    $("download").removeAttribute("href");
+    $("curl").textContent = "";
+    say(range.to - range.from > RANGE_MAX_MS ? "At most 31 days go into one file." :
+      "“To” must be later than “From”.", true);
+    return false;
+  }
+  $("download").href = videoPath({ download: "1" });
+  $("curl").textContent = curlCommand();
+  say("…");
+  headTimer = setTimeout(describeRange, 250);
+  return true;
+}
+
+function curlCommand() {
+  const name = `${page.camera}_${page.stream}_${inputText(range.from).replaceAll(":", "-")}.mp4`;
+  return `curl -fo '${name}' '${location.origin}${videoPath()}'`;
+}
+
+async function describeRange() {
+  const path = videoPath();
+  try {
+    const facts = await headVideo(path);
+    if (path !== videoPath()) return;
+    const hidden = facts.leadInMs > 0 ? `, ${(facts.leadInMs / 1000).toFixed(1)} s hidden before it` : "";
+    say(`${sizeText(facts.bytes)}, shows ${momentText(facts.start, true)} – ` +
+      `${momentText(facts.end, true)}${hidden}`);
+  } catch (error) {
+    if (path !== videoPath()) return;
+    const parts = (error.details?.ranges ?? [])
+      .map((part) => `${momentText(Date.parse(part.start))} – ${momentText(Date.parse(part.end))}`);
+    say([error.message, ...parts].join("; "), true);
+    $("download").setAttribute("aria-disabled", "true");
+  }
+}
+
+// --- The video
+
+function stopVideo() {
+  const video = $("video");
+  video.removeAttribute("src");
+  video.load();
+  video.hidden = $("clock").hidden = true;
+  page.shown = null;
+  timeline.played = null;
+  timeline.draw();
+}
+
+async function play() {
+  if (!rangeChanged()) return;
+  const path = videoPath();
+  try {
+    page.shown = await headVideo(path);
+  } catch (error) {
+    say(error.message, true);
+    return;
+  }
+  const video = $("video");
+  video.hidden = $("clock").hidden = false;
+  video.src = path;
+  video.play().catch(() => {}); // a browser may want a click on its own button
+}
+
+function showClock() {
+  if (!page.shown) return;
+  const ms = page.shown.start + $("video").currentTime * 1000;
+  $("clock").textContent = momentText(ms, true);
+  timeline.played = ms;
+  timeline.draw();
+}
+
+// --- Everything together
+
+const timeline = new Timeline($("timeline"), $("hours"), $("pointer"), {
+  onMoment(ms) {
+    const span = page.spans.find((one) => ms < one.end);
+    const from = span ? Math.max(span.start, ms) : ms;
+    setRange(from, from + CLICK_LENGTH_MS);
+    play();
+  },
+  onRange: setRange,
+});
+
+$("day").addEventListener("change", () => {
+  if ($("day").value) choose(page.camera, page.stream, $("day").value);
+});
+$("day-before").addEventListener("click", () => choose(page.camera, page.stream, shiftDay(page.day, -1)));
+$("day-after").addEventListener("click", () => choose(page.camera, page.stream, shiftDay(page.day, 1)));
+$("day-last").addEventListener("click", () => {
+  const stream = findStream(page.camera, page.stream);
+  if (stream) choose(page.camera, page.stream, newestDay(stream));
+});
+for (const id of ["from", "to", "audio", "keyframe"]) $(id).addEventListener("change", rangeChanged);
+$("range").addEventListener("submit", (event) => {
+  event.preventDefault();
+  play();
+});
+$("copy").addEventListener("click", async () => {
+  try {
+    await navigator.clipboard.writeText($("curl").textContent);
+    $("copy").textContent = "Copied";
+  } catch {
+    getSelection().selectAllChildren($("curl")); // ready for the reader's own Ctrl-C
+    $("copy").textContent = "Selected: press Ctrl-C";
+  }
+  setTimeout(() => { $("copy").textContent = "Copy curl command"; }, 2500);
+});
+$("video").addEventListener("timeupdate", showClock);
+$("video").addEventListener("error", () => {
+  if (page.shown) say(`The browser can not play this: ${$("video").error?.message ?? "no reason given"}. ` +
+    "The download plays in VLC, mpv and ffplay.", true);
+});
+
+async function start() {
+  await refreshCameras();
+  const [camera, stream, day] = location.hash.slice(1).split("/");
+  const asked = findStream(camera, stream);
+  const only = page.cameras[0];
+  if (asked) choose(camera, stream, /^\d{4}-\d\d-\d\d$/.test(day) ? day : newestDay(asked));
+  else if (only) choose(only.camera, only.streams[0].stream, newestDay(only.streams[0]));
+  setInterval(async () => {
+    if (document.hidden) return;
+    await refreshCameras();
+    if (page.day === dayText(new Date())) refreshDay();
+  }, REFRESH_MS);
+}
+
+start();

@@ -1,0 +1,121 @@
+// A day's footage as a bar: hours, recorded spans, the chosen range. Click for a moment, drag for a
+// range.
+import { clockText } from "./format.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+const HEIGHT = 100;
+const JOIN_MS = 1000; // footage that follows so closely is one span
+const CLICK_PIXELS = 5;
+
+/** Consecutive segments as spans: [{start, end, bytes, open}], times in ms. */
+export function joinSegments(segments) {
+  const spans = [];
+  for (const segment of segments) {
+    const start = Date.parse(segment.start), end = Date.parse(segment.end);
+    const last = spans.at(-1);
+    if (last && start - last.end <= JOIN_MS) {
+      last.end = Math.max(last.end, end);
+      last.bytes += segment.bytes;
+      last.open = segment.state === "open";
+    } else {
+      spans.push({ start, end, bytes: segment.bytes, open: segment.state === "open" });
+    }
+  }
+  return spans;
+}
+
+export class Timeline {
+  /** onMoment(ms) for a click, onRange(from, to) for a drag. */
+  constructor(svg, hours, pointer, { onMoment, onRange }) {
+    Object.assign(this, { svg, hours, pointer, onMoment, onRange });
+    this.spans = [];
+    this.pick = null;
+    this.played = null;
+    this.setDay(0, 86400000);
+    svg.addEventListener("pointerdown", (event) => this.#down(event));
+    svg.addEventListener("pointermove", (event) => this.#move(event));
+    svg.addEventListener("pointerup", (event) => this.#up(event));
+    svg.addEventListener("pointercancel", () => { this.drag = null; });
+    svg.addEventListener("pointerleave", () => { this.pointer.value = ""; });
+  }
+
+  setDay(start, end) {
+    Object.assign(this, { start, end });
+    this.hours.replaceChildren();
+    const day = new Date(start);
+    for (let hour = 0; hour <= 24; hour += 3) {
+      const ms = new Date(day.getFullYear(), day.getMonth(), day.getDate(), hour).getTime();
+      const label = document.createElement("span");
+      label.textContent = String(hour).padStart(2, "0");
+      label.style.left = `${Math.min(Math.max(this.#share(ms) * 100, 1), 99)}%`;
+      this.hours.append(label);
+    }
+    this.draw();
+  }
+
+  draw() {
+    this.svg.setAttribute("viewBox", `0 0 ${this.end - this.start} ${HEIGHT}`);
+    const parts = [];
+    for (let ms = this.start + 3600000; ms < this.end; ms += 3600000) parts.push(this.#line(ms, "hour"));
+    for (const span of this.spans)
+      parts.push(this.#box(span.start, span.end, span.open ? "footage open" : "footage", 18, 64));
+    const now = Date.now();
+    if (now > this.start && now < this.end) parts.push(this.#line(now, "now"));
+    if (this.pick) parts.push(this.#box(...this.pick, "pick", 0, HEIGHT));
+    if (this.played !== null) parts.push(this.#line(this.played, "played"));
+    this.svg.replaceChildren(...parts);
+  }
+
+  #share(ms) {
+    return (ms - this.start) / (this.end - this.start);
+  }
+
+  #box(from, to, name, y, height) {
+    const box = document.createElementNS(SVG, "rect");
+    const least = (this.end - this.start) / 1500; // a short span must be seen, too
+    const x = Math.max(from, this.start) - this.start;
+    box.setAttribute("class", name);
+    box.setAttribute("x", x);
+    box.setAttribute("width", Math.max(Math.min(to, this.end) - this.start - x, least));
+    box.setAttribute("y", y);
+    box.setAttribute("height", height);
+    return box;
+  }
+
+  #line(ms, name) {
+    const line = document.createElementNS(SVG, "line");
+    line.setAttribute("class", name);
+    for (const key of ["x1", "x2"]) line.setAttribute(key, ms - this.start);
+    line.setAttribute("y1", 0);
+    line.setAttribute("y2", HEIGHT);
+    return line;
+  }
+
+  #time(event) {
+    const bounds = this.svg.getBoundingClientRect();
+    const share = Math.min(Math.max((event.clientX - bounds.left) / bounds.width, 0), 1);
+    return Math.round(this.start + share * (this.end - this.start));
+  }
+
+  #down(event) {
+    if (event.button !== 0) return;
+    this.svg.setPointerCapture(event.pointerId);
+    this.drag = { x: event.clientX, ms: this.#time(event) };
+  }
+
+  #move(event) {
+    const ms = this.#time(event);
+    this.pointer.value = clockText(ms);
+    if (!this.drag || Math.abs(event.clientX - this.drag.x) < CLICK_PIXELS) return;
+    this.pick = [Math.min(this.drag.ms, ms), Math.max(this.drag.ms, ms)];
+    this.draw();
+  }
+
+  #up(event) {
+    if (!this.drag) return;
+    const { x, ms } = this.drag;
+    this.drag = null;
+    if (Math.abs(event.clientX - x) < CLICK_PIXELS) this.onMoment(ms);
+    else this.onRange(Math.min(ms, this.#time(event)), Math.max(ms, this.#time(event)));
+  }
+}
