@@ -1,0 +1,46 @@
+// Child processes: the one place that forks, execs, feeds and drains pipes, and reaps. A child is
+// over only after it has exited and all its pipes have ended.
+//
+// Every child begins with no inherited descriptor but its own, an empty signal mask, default
+// handlers and a session of its own (a Ctrl-C in the terminal reaches us alone), and gets a signal
+// when we die, whatever kills us.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include <ev.h>
+
+struct child;
+
+// A line without its end; control characters stand in it as they came.
+typedef void (*child_line_fn)(void *arg, const char *line);
+
+// `status` is as waitpid(2) gives it. The child is freed when the function returns.
+typedef void (*child_end_fn)(void *arg, int status);
+
+struct child_spec {
+    char *const *argv;        // argv[0] is looked up in PATH unless it has a slash
+    char *const *environment; // NULL: ours
+    int death_signal;         // what it gets when we die
+    int oom_score;            // added to ours, so that the right one dies when memory is short
+    const char *input;        // what it can read from descriptor 3, or NULL
+    child_line_fn progress;   // gets the lines that it writes to descriptor 4, or NULL
+    child_line_fn error;      // gets the lines of its stderr; NULL: it shares ours
+    child_end_fn end;
+    void *arg;
+};
+
+// Starts a child; `loop` must be libev's default loop. Returns NULL with *cause set when it can not
+// be executed; no function is called then.
+struct child *child_start(struct ev_loop *loop, const struct child_spec *spec, char **cause);
+
+pid_t child_pid(const struct child *child);
+
+// Sends a signal, unless the child has exited already.
+void child_signal(const struct child *child, int signal_number);
+
+// Runs a program to its end and returns what it wrote to stdout, at most 64 KiB of it. Blocks for
+// `timeout_ms` at most, so it is for the start only. Returns NULL with *cause set on failure.
+char *child_capture(char *const *argv, int timeout_ms, char **cause);

@@ -1,0 +1,221 @@
+// The commands that are not the daemon. See command.h.
+#include "supervisor/command.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include <jansson.h>
+
+#include "lib/core/alloc.h"
+#include "lib/core/buf.h"
+#include "lib/core/config_table.h"
+#include "lib/core/ctl.h"
+#include "lib/core/log.h"
+#include "supervisor/ffmpeg.h"
+#include "supervisor/mask.h"
+
+enum {
+    COMMAND_TIMEOUT_MS = 30000,
+};
+
+// Prints an argument so that a shell would read it as one word.
+static void command_print_word(const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "-_./:+,=%@";
+    if (*word != '\0' && word[strspn(word, plain)] == '\0') {
+        fputs(word, stdout);
+        return;
+    }
+    putchar('\'');
+    for (; *word != '\0'; word++)
+        fputs(*word == '\'' ? "'\\''" : (char[]){*word, '\0'}, stdout);
+    putchar('\'');
+}
+
+static void command_print_stream(const struct config *config, const struct config_stream *stream)
+{
+    char *directory = xasprintf("%s/%s/%s", config->storage.cache, stream->camera, stream->name);
+    char **args = ffmpeg_args(config, stream, directory, 0);
+    char *script = ffmpeg_script(config, stream);
+    char *masked = mask_text(script, stream->password);
+    printf("\n# %s/%s%s\n", stream->camera, stream->name,
+        stream->recording.enabled ? "" : " (not enabled)");
+    for (char **arg = args; *arg != NULL; arg++) {
+        if (arg != args)
+            putchar(' ');
+        command_print_word(*arg);
+    }
+    printf(" %d<<'END'\n%sEND\n", FFMPEG_SCRIPT_FD, masked);
+    free(masked);
+    free(script);
+    ffmpeg_args_free(args);
+    free(directory);
+}
+
+static int command_print_keys(void)
+{
+    struct buf keys = BUF_INIT;
+    config_table_print(&keys);
+    fputs(buf_string(&keys), stdout);
+    buf_fini(&keys);
+    return EXIT_SUCCESS;
+}
+
+int command_check_config(const struct command_options *options)
+{
+    struct config_source source = options->source;
+    char *cause = NULL;
+    if (options->print_keys)
+        return command_print_keys();
+    source.flags = CONFIG_SECRETS;
+    struct config *config = config_load(&source, &cause);
+    if (config == NULL) {
+        log_err("%s", cause);
+        free(cause);
+        return EX_CONFIG;
+    }
+    for (size_t i = 0; i < config->warnings.count; i++)
+        log_warn("%s", config->warnings.items[i]);
+    printf("%s: valid, %zu streams\n", config->file, config->stream_count);
+    for (size_t i = 0; options->print_commands && i < config->stream_count; i++)
+        command_print_stream(config, &config->streams[i]);
+    config_free(config);
+    return EXIT_SUCCESS;
+}
+
+// The path of control.sock. With --runtime alone no configuration is read: who may not read it may
+// still ask for the status.
+static char *command_socket(const struct command_options *options, char **cause)
+{
+    if (options->source.runtime != NULL && !options->has_file)
+        return xasprintf("%s/control.sock", options->source.runtime);
+    struct config *config = config_load(&options->source, cause);
+    char *path = config ? xasprintf("%s/control.sock", config->runtime) : NULL;
+    config_free(config);
+    return path;
+}
+
+// Asks the daemon. Takes the request. Returns the result, or NULL with *code set and all said.
+static json_t *command_call(const struct command_options *options, json_t *request, int *code)
+{
+    char *cause = NULL;
+    char *path = command_socket(options, &cause);
+    json_t *result = path ? ctl_call(path, request, COMMAND_TIMEOUT_MS, &cause) : NULL;
+    *code = result ? EXIT_SUCCESS : path ? EXIT_FAILURE : EX_CONFIG;
+    if (result == NULL)
+        log_err("%s", cause);
+    free(cause);
+    free(path);
+    json_decref(request);
+    return result;
+}
+
+static const char *command_string(const json_t *object, const char *key)
+{
+    const char *string = json_string_value(json_object_get(object, key));
+    return string ? string : "-";
+}
+
+static int64_t command_integer(const json_t *object, const char *key)
+{
+    return json_integer_value(json_object_get(object, key));
+}
+
+static void command_print_row(const json_t *stream)
+{
+    char *name =
+        xasprintf("%s/%s", command_string(stream, "camera"), command_string(stream, "stream"));
+    printf("%-32s %-11s %8" PRId64 " %10" PRId64 " %6.1f %8" PRId64 " %s\n", name,
+        command_string(stream, "state"), command_integer(stream, "pid"),
+        command_integer(stream, "frames"), json_real_value(json_object_get(stream, "fps")),
+        command_integer(stream, "restarts"), command_string(stream, "last_reason"));
+    free(name);
+}
+
+static void command_print_service(const json_t *result, const char *name)
+{
+    const json_t *service = json_object_get(result, name);
+    printf("%-8s %s, pid %" PRId64 ", %" PRId64 " restarts\n", name,
+        command_string(service, "state"), command_integer(service, "pid"),
+        command_integer(service, "restarts"));
+}
+
+static void command_print_header(void)
+{
+    printf("%-32s %-11s %8s %10s %6s %8s %s\n", "STREAM", "STATE", "PID", "FRAMES", "FPS",
+        "RESTARTS", "LAST REASON");
+}
+
+static void command_print_all(const json_t *result)
+{
+    size_t index;
+    json_t *stream;
+    printf("node %s, pid %" PRId64 ", since %s\n", command_string(result, "node"),
+        command_integer(result, "pid"), command_string(result, "start"));
+    command_print_service(result, "indexer");
+    command_print_service(result, "webui");
+    command_print_header();
+    json_array_foreach(json_object_get(result, "streams"), index, stream) command_print_row(stream);
+}
+
+static void command_print_one(const json_t *result)
+{
+    size_t index;
+    json_t *line;
+    command_print_header();
+    command_print_row(result);
+    printf("file %s, %" PRId64 " bytes\n", command_string(result, "file"),
+        command_integer(result, "bytes"));
+    json_array_foreach(json_object_get(result, "log"), index, line)
+    {
+        int64_t repeats = command_integer(line, "repeats");
+        printf("  %s", command_string(line, "text"));
+        if (repeats > 1)
+            printf(" (%" PRId64 " times)", repeats);
+        putchar('\n');
+    }
+}
+
+int command_status(const struct command_options *options)
+{
+    int code;
+    json_t *request = json_pack("{s:s}", "command", "status");
+    if (options->stream != NULL) {
+        const char *slash = strchr(options->stream, '/');
+        const char *name = slash ? slash + 1 : "main";
+        size_t length = slash ? (size_t)(slash - options->stream) : strlen(options->stream);
+        json_object_set_new(request, "camera", json_stringn(options->stream, length));
+        json_object_set_new(request, "stream", json_string(name));
+    }
+    json_t *result = command_call(options, request, &code);
+    if (result == NULL)
+        return code;
+    if (options->as_json) {
+        json_dumpf(result, stdout, JSON_INDENT(2));
+        putchar('\n');
+    } else if (options->stream != NULL) {
+        command_print_one(result);
+    } else {
+        command_print_all(result);
+    }
+    json_decref(result);
+    return code;
+}
+
+int command_reload(const struct command_options *options)
+{
+    int code;
+    json_t *result = command_call(options, json_pack("{s:s}", "command", "reload"), &code);
+    if (result == NULL)
+        return code;
+    printf("applied: %" PRId64 " streams started, %" PRId64 " stopped, %" PRId64
+           " restarted, %" PRId64 " kept\n",
+        command_integer(result, "started"), command_integer(result, "stopped"),
+        command_integer(result, "restarted"), command_integer(result, "kept"));
+    json_decref(result);
+    return code;
+}

@@ -1,0 +1,55 @@
+// `keepframe run`: the whole supervisor, from its checks at the start to its clean stop.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <ev.h>
+
+#include "lib/core/config.h"
+#include "lib/core/ctl.h"
+#include "supervisor/service.h"
+#include "supervisor/stream.h"
+
+struct daemon {
+    struct ev_loop *loop;
+    struct config_source source;
+    struct config *config;
+    int lock_fds[2]; // held for life: the runtime directory's and the cache's
+    struct stream_host host;
+    struct stream **streams; // ascending by camera, then by name
+    size_t stream_count, stream_capacity;
+    struct service *indexer;
+    struct service *webui;
+    char **plain_environment;  // of the indexer
+    char **secret_environment; // of the others, without secrets
+    struct ctl_server *control;
+    bool is_stopping;
+    bool is_stopping_services;
+    int64_t start_us; // UTC
+    int64_t tick_us;  // monotonic, the last one
+
+    ev_io control_watcher;
+    ev_timer tick;
+    ev_timer patience; // while stopping
+    ev_signal terminate, interrupt, hangup, state_to_log;
+};
+
+// Runs until it is told to stop. Returns the exit code.
+int daemon_run(const struct config_source *source);
+
+// What a reload has done.
+struct daemon_reload {
+    size_t started, stopped, restarted, kept;
+};
+
+// Reads the configuration again and applies what changed. Returns 0, or -1 with *cause set; then
+// nothing has changed.
+int daemon_reload(struct daemon *daemon, struct daemon_reload *done, char **cause);
+
+// Begins a clean stop; the second call is in a hurry.
+void daemon_stop(struct daemon *daemon);
+
+struct stream *daemon_find_stream(
+    const struct daemon *daemon, const char *camera, const char *stream);

@@ -1,0 +1,52 @@
+// The environment of the children. See environment.h.
+#include "supervisor/environment.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/core/alloc.h"
+
+static bool environment_is_ours(const char *variable)
+{
+    static const char *const names[] = {"NOTIFY_SOCKET=", "WATCHDOG_USEC=", "WATCHDOG_PID="};
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
+        if (strncmp(variable, names[i], strlen(names[i])) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool environment_has_secret(const char *variable, const struct config *config)
+{
+    const char *value = strchr(variable, '=');
+    for (size_t i = 0; value && i < config->stream_count; i++) {
+        const char *password = config->streams[i].password;
+        if (password != NULL && strstr(value + 1, password) != NULL)
+            return true;
+    }
+    return false;
+}
+
+char **environment_new(const struct config *config, bool without_secrets)
+{
+    char **copy = NULL;
+    size_t count = 0, capacity = 0;
+    for (char **variable = environ; *variable != NULL; variable++) {
+        if (environment_is_ours(*variable) ||
+            (without_secrets && environment_has_secret(*variable, config)))
+            continue;
+        ARRAY_RESERVE(copy, count, capacity);
+        copy[count++] = xstrdup(*variable);
+    }
+    ARRAY_RESERVE(copy, count, capacity);
+    copy[count] = NULL;
+    return copy;
+}
+
+void environment_free(char **environment)
+{
+    for (char **variable = environment; variable && *variable; variable++)
+        free(*variable);
+    free(environment);
+}
