@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/core/alloc.h"
@@ -86,25 +87,39 @@ static int seal_write_cut(int fd, const struct mp4_layout *layout)
     return fs_write_at(fd, header, mp4_cut_header(layout, header), layout->cut_mdat_offset);
 }
 
+// Makes the file end behind its last whole sample, with the recorder's own header in front. That is
+// durable before anything is appended: after a power cut, a torn fragment whose remains are still
+// there would claim the bytes of the new moov as its samples.
+static int seal_clean(int fd, const struct mp4_layout *layout, char **cause)
+{
+    struct stat info;
+    if (fstat(fd, &info) < 0)
+        return seal_fail("its size can not be read", cause);
+    bool cut = layout->cut_mdat_offset != 0;
+    if (!cut && !layout->init_overwritten && (uint64_t)info.st_size == layout->media_end)
+        return 0;
+    if (layout->init_overwritten &&
+        fs_write_at(fd, layout->init_header, sizeof(layout->init_header), layout->init_offset) < 0)
+        return seal_fail("the recorder's header can not be put back", cause);
+    if ((cut && seal_write_cut(fd, layout) < 0) || ftruncate(fd, (off_t)layout->media_end) < 0 ||
+        fdatasync(fd) < 0)
+        return seal_fail("the torn end can not be cut off", cause);
+    return 0;
+}
+
 int seal_in_place(int fd, const struct seal_plan *plan, char **cause)
 {
     const struct mp4_layout *layout = &plan->layout;
     uint8_t header[SEAL_HEADER_SIZE];
     mp4_sealed_header(layout, header);
-    if (layout->init_overwritten &&
-        fs_write_at(fd, layout->init_header, sizeof(layout->init_header), layout->init_offset) < 0)
-        return seal_fail("the old header can not be put back", cause);
-    // Durable before anything is appended: the torn mdat would claim it after a power cut.
-    if (layout->cut_mdat_offset != 0 && (seal_write_cut(fd, layout) < 0 || fdatasync(fd) < 0))
-        return seal_fail("the torn end can not be corrected", cause);
-    if (ftruncate(fd, (off_t)layout->media_end) < 0)
-        return seal_fail("the torn end can not be cut off", cause);
+    if (seal_clean(fd, layout, cause) < 0)
+        return -1;
     if (fs_write_at(fd, plan->moov.data, plan->moov.size, layout->media_end) < 0)
         return seal_fail("the sample table can not be written", cause);
     if (fs_write_at(fd, header, sizeof(header), layout->init_offset) < 0)
         return seal_fail("the header can not be written", cause);
     if (fdatasync(fd) < 0)
-        return seal_fail("the file can not be synced", cause);
+        return seal_fail("it can not be synced", cause);
     return 0;
 }
 

@@ -2,8 +2,11 @@
 // media, in an order of writes that survives a crash between any two of them; and recognises and
 // mends what such a crash left.
 //
-//   cut behind the last whole sample → a complete moov behind it → the old moov's first 16 bytes
-//   become the header of one mdat that spans everything up to the new moov → one fdatasync
+//   a complete moov behind the last whole sample → the old moov's first 16 bytes become the header
+//   of one mdat that spans everything up to the new moov → one fdatasync
+//
+// A file that is torn, or whose sealing was interrupted, is first cut back to its last whole sample
+// and synced.
 #pragma once
 
 #include "lib/core/buf.h"

@@ -396,9 +396,8 @@ bool volume_has(
     struct stat info;
     if (fstatat(volume->root, key, &info, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(info.st_mode))
         return false;
-    if (info.st_dev == device)
-        return info.st_ino == inode;
-    return (uint64_t)info.st_size == size;
+    return volume->links ? info.st_dev == device && info.st_ino == inode
+                         : (uint64_t)info.st_size == size;
 }
 
 int volume_space(const struct volume *volume, struct retention_space *space, char **cause)
