@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import pathlib
+import resource
 import shutil
 import signal
 import sqlite3
@@ -62,10 +63,10 @@ def make_segments(folder):
 
 def cpu_of(command):
     """User and system seconds of one run of a command."""
-    before = os.times()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    after = os.times()
-    return after.children_user - before.children_user + after.children_system - before.children_system
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
 def bench_index(build, table, segments, scratch):
@@ -145,7 +146,7 @@ def index_archive(build, segments, data):
 def start_nginx(folder, port):
     (folder / "www").mkdir(exist_ok=True)
     (folder / "nginx.conf").write_text(f"""
-daemon off; worker_processes auto; pid {folder}/nginx.pid; error_log {folder}/nginx-error.log;
+{"user root;" if os.geteuid() == 0 else ""} daemon off; worker_processes auto; pid {folder}/nginx.pid; error_log {folder}/nginx-error.log;
 events {{ worker_connections 1024; }}
 http {{ sendfile on; tcp_nopush on; access_log off; client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2;
   fastcgi_temp_path {folder}/t3; uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
