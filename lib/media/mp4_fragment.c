@@ -271,6 +271,8 @@ bool mp4_parse_fragment(
         track->sample_count = marks[i].sample_count;
         if (track->sample_count > 0)
             track->samples[track->sample_count - 1].duration = marks[i].last_duration;
+        else
+            track->start = 0;
         state->tracks[i] = marks[i].state;
     }
     return false;

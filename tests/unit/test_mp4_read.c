@@ -598,6 +598,35 @@ static void fragments_that_contradict_themselves_are_skipped(void **state)
     buf_fini(&file);
 }
 
+// Found by the fuzzer: what the first traf said of its track stayed when the second was nonsense.
+static void fragment_not_believed_leaves_nothing_behind(void **state)
+{
+    (void)state;
+    struct buf file = BUF_INIT;
+    struct media_segment segment;
+    struct mp4_layout layout;
+    put_init(&file);
+    size_t moof = moof_begin(&file);
+    struct fragment fragment = {.track = 2, .tfhd_flags = 0x20000, .time = 777};
+    size_t traf = traf_begin(&file, &fragment);
+    size_t trun = file.size;
+    put_trun(&file, 1, 1, FIELDS(0));
+    box_end(&file, traf);
+    traf = box_begin(&file, "traf"); // without a tfhd
+    box_end(&file, traf);
+    box_end(&file, moof);
+    buf_set_u32(&file, trun + 16, (uint32_t)(file.size + 8 - moof));
+    put_mdat(&file, 100);
+    put_simple(&file, 1, 5, 1);
+    must_read(&file, &segment, &layout);
+    assert_int_equal(segment.tracks[0].sample_count, 1);
+    assert_int_equal(segment.tracks[1].sample_count, 0);
+    assert_int_equal(segment.tracks[1].start, 0);
+    assert_int_equal(layout.skipped, 1);
+    media_segment_fini(&segment);
+    buf_fini(&file);
+}
+
 static void another_sample_description_is_not_believed(void **state)
 {
     (void)state;
@@ -703,6 +732,7 @@ int main(void)
         cmocka_unit_test(without_any_base_trafs_follow_each_other),
         cmocka_unit_test(decode_time_that_differs_bends_the_sample_before),
         cmocka_unit_test(fragments_that_contradict_themselves_are_skipped),
+        cmocka_unit_test(fragment_not_believed_leaves_nothing_behind),
         cmocka_unit_test(another_sample_description_is_not_believed),
         cmocka_unit_test(samples_of_no_bytes_are_bounded),
         cmocka_unit_test(mdat_with_a_wide_header_is_cut_in_its_wide_size),
