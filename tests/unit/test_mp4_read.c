@@ -630,18 +630,30 @@ static void fragment_not_believed_leaves_nothing_behind(void **state)
 static void another_sample_description_is_not_believed(void **state)
 {
     (void)state;
-    struct buf file = BUF_INIT;
-    put_init(&file);
-    size_t moof = moof_begin(&file);
-    struct fragment fragment = {
-        .track = 1, .tfhd_flags = 0x20002, .tfhd_fields = {2}, .tfhd_field_count = 1, .time = 0};
-    size_t traf = traf_begin(&file, &fragment);
-    put_trun(&file, 1, 1, FIELDS(92));
-    box_end(&file, traf);
-    box_end(&file, moof);
-    put_mdat(&file, 100);
-    must_not_read(&file);
-    buf_fini(&file);
+    for (uint32_t description = 1; description <= 2; description++) {
+        struct buf file = BUF_INIT;
+        struct media_segment segment;
+        struct mp4_layout layout;
+        put_init(&file);
+        size_t moof = moof_begin(&file);
+        struct fragment fragment = {.track = 1,
+            .tfhd_flags = 0x20002,
+            .tfhd_fields = {description},
+            .tfhd_field_count = 1,
+            .time = 0};
+        size_t traf = traf_begin(&file, &fragment);
+        put_trun(&file, 1, 1, FIELDS((uint32_t)(file.size + 20 + 8 - moof)));
+        box_end(&file, traf);
+        box_end(&file, moof);
+        put_mdat(&file, 100);
+        if (description == 1) {
+            must_read(&file, &segment, &layout);
+            media_segment_fini(&segment);
+        } else {
+            must_not_read(&file);
+        }
+        buf_fini(&file);
+    }
 }
 
 static void samples_of_no_bytes_are_bounded(void **state)

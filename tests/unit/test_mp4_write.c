@@ -428,7 +428,7 @@ static void random_track(struct media_track *track)
     for (uint32_t chunk = random_below(12) + 1; chunk > 0; chunk--) {
         for (uint32_t i = random_below(3) ? 5 : random_below(9) + 1; i > 0; i--) {
             if (random_below(3) == 0)
-                duration = 3000 + random_below(3);
+                duration = random_below(3) * 3000;
             if (random_below(2) == 0)
                 composition = (int32_t)random_below(3) * 3000 - 3000;
             struct media_sample sample = {
