@@ -10,7 +10,7 @@
 #include "lib/core/timeutil.h"
 #include "lib/media/cache.h"
 #include "webui/footage.h"
-#include "webui/supervisor.h"
+#include "webui/peers.h"
 
 enum {
     API_SEGMENTS_DEFAULT = 1000,
@@ -41,15 +41,12 @@ void api_health(struct worker *worker, const struct request *request, struct rep
     if (status == CATALOG_OK)
         status = worker_check(worker, catalog_streams(worker->catalog, &streams, &count, &cause));
     if (status == CATALOG_BUSY)
-        json_array_append_new(reasons, json_sprintf("catalog not there yet: %s", cause));
+        json_array_append_new(reasons, reply_text("catalog not there yet: %s", cause));
     else if (status != CATALOG_OK)
-        json_array_append_new(reasons, json_sprintf("the catalog can not be read: %s", cause));
+        json_array_append_new(reasons, reply_text("the catalog can not be read: %s", cause));
     free(streams);
     free(cause);
-    char *complaint = supervisor_complaint(worker->supervisor, worker->conf);
-    if (complaint != NULL)
-        json_array_append_new(reasons, json_string(complaint));
-    free(complaint);
+    peers_complain(worker->peers, worker->conf, reasons);
     if (json_array_size(reasons) == 0) {
         json_decref(reasons);
         reply_json(reply, 200, json_pack("{s:s}", "status", "ok"));
@@ -160,8 +157,7 @@ static json_t *api_stream_json(struct worker *worker, const struct api_stream *s
     if (stream->conf != NULL && !stream->conf->enabled)
         state = "disabled";
     else if (stream->conf != NULL)
-        state = supervisor_stream_state(
-            worker->supervisor, worker->conf, stream->camera, stream->stream);
+        state = peers_stream_state(worker->peers, worker->conf, stream->camera, stream->stream);
     return json_pack("{s:s, s:s, s:o, s:o, s:I}", "stream", stream->stream, "state", state, "first",
         reply_time(first_us), "last", reply_time(last_us), "bytes", (json_int_t)bytes);
 }

@@ -49,21 +49,40 @@ void reply_json(struct reply *reply, unsigned status, json_t *json)
     json_decref(json);
 }
 
+static json_t *reply_vtext(const char *format, va_list args)
+{
+    char *text = xvasprintf(format, args);
+    json_t *json = json_string(text);
+    if (json == NULL) {
+        for (char *at = text; *at != '\0'; at++)
+            if ((unsigned char)*at >= 0x80)
+                *at = '?';
+        json = json_string(text);
+    }
+    free(text);
+    return json;
+}
+
+json_t *reply_text(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    json_t *json = reply_vtext(format, args);
+    va_end(args);
+    return json;
+}
+
 void reply_error(struct reply *reply, unsigned status, const char *code, const char *field,
     const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    char *message = xvasprintf(format, args);
+    json_t *message = reply_vtext(format, args);
     va_end(args);
     reply_fini(reply);
-    json_t *json = json_pack("{s:{s:s, s:s%, s:s?}}", "error", "code", code, "message", message,
-        strlen(message), "field", field);
-    // A message that is not UTF-8 can not stand in JSON.
-    if (json == NULL)
-        json = json_pack("{s:{s:s, s:s, s:n}}", "error", "code", code, "message", code, "field");
-    reply_json(reply, status, json);
-    free(message);
+    reply_json(reply, status,
+        json_pack(
+            "{s:{s:s, s:o, s:s?}}", "error", "code", code, "message", message, "field", field));
 }
 
 void reply_busy(struct reply *reply, const char *cause)

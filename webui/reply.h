@@ -64,5 +64,8 @@ void reply_error(struct reply *reply, unsigned status, const char *code, const c
 // The answer while the catalog can not be read because its writer is only starting: 503, try again.
 void reply_busy(struct reply *reply, const char *cause);
 
+// A JSON string, also of bytes that are no UTF-8: those become '?'.
+json_t *reply_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 // RFC 3339 in UTC with six decimals; null for 0.
 json_t *reply_time(int64_t time_us);

@@ -6,8 +6,8 @@
 
 #include "lib/core/alloc.h"
 #include "webui/layout.h"
+#include "webui/peers.h"
 #include "webui/recent.h"
-#include "webui/supervisor.h"
 #include "webui/tables.h"
 
 struct worker *worker_new(struct conf *conf)
@@ -17,7 +17,7 @@ struct worker *worker_new(struct conf *conf)
     worker->tables = tables_new();
     worker->recents = recents_new();
     worker->layouts = layouts_new();
-    worker->supervisor = supervisor_new();
+    worker->peers = peers_new();
     return worker;
 }
 
@@ -28,7 +28,7 @@ void worker_free(struct worker *worker)
     layouts_free(worker->layouts);
     recents_free(worker->recents);
     tables_free(worker->tables);
-    supervisor_free(worker->supervisor);
+    peers_free(worker->peers);
     catalog_close(worker->catalog);
     conf_free(worker->conf);
     free(worker);
@@ -40,7 +40,7 @@ void worker_set_conf(struct worker *worker, struct conf *conf)
         catalog_close(worker->catalog);
         worker->catalog = NULL;
     }
-    supervisor_forget(worker->supervisor);
+    peers_forget(worker->peers);
     conf_free(worker->conf);
     worker->conf = conf;
 }

@@ -12,7 +12,7 @@ struct worker {
     struct tables *tables;
     struct recents *recents;
     struct layouts *layouts;
-    struct supervisor *supervisor;
+    struct peers *peers;
     struct sample_table scratch; // the table that was handed out last, where nobody keeps it
 };
 

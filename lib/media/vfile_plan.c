@@ -14,6 +14,8 @@ enum {
     PLAN_STALL_MAX_MS = 1000,
     // The recorder's first boundary may overlap by the reorder delay of the video.
     PLAN_OVERLAP_MAX_MS = 200,
+    // More than a segment's span is ever bent by (500 ppm).
+    PLAN_BEND_MAX_PPM = 1000,
 };
 
 const struct track_summary *plan_video(const struct vfile_segment *segment)
@@ -31,9 +33,22 @@ int64_t plan_span_start(const struct vfile_segment *segment)
     return plan_video(segment)->start + plan_video(segment)->first_presentation;
 }
 
+// How long a segment is presented. That is the sum of its samples' durations, but for the first of
+// a run with reordered frames, which the recorder may decode over a longer time than it is shown
+// for: there the span in UTC knows better, which is bent by much less.
+static int64_t plan_span_ticks(const struct vfile_segment *segment)
+{
+    const struct track_summary *video = plan_video(segment);
+    int64_t sum = (int64_t)video->counts.duration;
+    int64_t wall =
+        time_muldiv(segment->end_us - segment->start_us, video->timescale, US_PER_SECOND);
+    int64_t bend = sum * PLAN_BEND_MAX_PPM / 1000000 + 1;
+    return wall > sum + bend || wall < sum - bend ? wall : sum;
+}
+
 int64_t plan_span_end(const struct vfile_segment *segment)
 {
-    return plan_span_start(segment) + (int64_t)plan_video(segment)->counts.duration;
+    return plan_span_start(segment) + plan_span_ticks(segment);
 }
 
 int64_t vfile_media_time(const struct vfile_segment *segment, int64_t time_us)
@@ -48,7 +63,7 @@ int64_t vfile_media_time(const struct vfile_segment *segment, int64_t time_us)
 
 int64_t vfile_wall_time(const struct vfile_segment *segment, int64_t media_time)
 {
-    int64_t ticks = plan_span_end(segment) - plan_span_start(segment);
+    int64_t ticks = plan_span_ticks(segment);
     if (ticks <= 0)
         return segment->start_us;
     return segment->start_us + time_muldiv(media_time - plan_span_start(segment),

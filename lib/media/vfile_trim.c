@@ -2,6 +2,7 @@
 #include "lib/media/vfile_planner.h"
 
 #include "lib/core/alloc.h"
+#include "lib/core/timeutil.h"
 
 // Bounds on what a table may claim, so that no sum of times can overflow: 136 years, and a time
 // scale of a tenth of a microsecond.
@@ -104,6 +105,8 @@ int planner_check(struct planner *planner)
         if (!plan_summary_sane(&segment->tracks[VFILE_VIDEO]) ||
             !plan_summary_sane(&segment->tracks[VFILE_AUDIO]))
             return planner_refuse(planner, i, "its times are absurd");
+        if (segment->end_us / 2 - segment->start_us / 2 > PLAN_SECONDS_MAX * US_PER_SECOND / 2)
+            return planner_refuse(planner, i, "its time span is absurd");
         if (!plan_has_video(segment))
             continue;
         if (timescale != 0 && plan_video(segment)->timescale != timescale)
@@ -169,7 +172,7 @@ static void planner_end_whole(struct planner *planner, size_t segment)
     planner->last_count = video->counts.samples;
     planner->last_decode = (int64_t)video->counts.duration - video->last_duration;
     planner->last_duration = video->last_duration;
-    planner->end = video->first_presentation + (int64_t)video->counts.duration;
+    planner->end = plan_span_end(&planner->request->segments[segment]) - video->start;
 }
 
 int planner_find_end(struct planner *planner)

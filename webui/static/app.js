@@ -23,8 +23,8 @@ const page = {
 // --- Cameras
 
 const STATE_LOOK = {
-  recording: "good", connected: "good", running: "good",
-  disabled: "", removed: "", unknown: "warn",
+  recording: "good", connecting: "warn", ending: "warn", unknown: "warn",
+  off: "", disabled: "", removed: "",
 };
 
 function element(name, className, text = "") {

@@ -1,0 +1,23 @@
+// What supervisor and indexer say of themselves, asked over their sockets and remembered for a
+// second. Only the I/O thread touches it.
+#pragma once
+
+#include <jansson.h>
+
+#include "webui/conf.h"
+
+struct peers;
+
+struct peers *peers_new(void);
+void peers_free(struct peers *peers);
+
+// Ask anew next time.
+void peers_forget(struct peers *peers);
+
+// The state of a stream, as "recording"; "unknown" when the supervisor does not answer or does not
+// know it. Valid until the next call.
+const char *peers_stream_state(
+    struct peers *peers, const struct conf *conf, const char *camera, const char *stream);
+
+// Appends what is wrong with the two programs to an array of texts. A camera that is down is not.
+void peers_complain(struct peers *peers, const struct conf *conf, json_t *reasons);
