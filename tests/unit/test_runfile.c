@@ -90,8 +90,8 @@ static void test_what_is_no_run_file(void **state)
     static const char *const table[] = {"", "{", "[]", "null", "{\"version\":1}",
         "{\"version\":2,\"camera\":\"a\",\"stream\":\"b\",\"run\":1,\"node\":\"n\",\"start_us\":2}",
         "{\"version\":1,\"camera\":5,\"stream\":\"b\",\"run\":1,\"node\":\"n\",\"start_us\":2}",
-        "{\"version\":1,\"camera\":\"a\",\"stream\":\"b\",\"run\":\"1\",\"node\":\"n\",\"start_"
-        "us\":2}"};
+        ("{\"version\":1,\"camera\":\"a\",\"stream\":\"b\",\"run\":\"1\",\"node\":\"n\",\"start_"
+         "us\":2}")};
     for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
         write_text(table[i]);
         struct runfile read;
