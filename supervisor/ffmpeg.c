@@ -1,5 +1,5 @@
 // The ffmpeg command of one stream. See ffmpeg.h. The reasons for its options are in
-// docs/decisions/0005-ffmpeg-command.md.
+// docs/decisions/0007-ffmpeg-command.md.
 #include "supervisor/ffmpeg.h"
 
 #include <ctype.h>
