@@ -31,15 +31,16 @@ static json_t *status_age(int64_t moment_us)
 static json_t *status_run(const struct stream *stream)
 {
     const struct progress *progress = &stream->progress;
-    json_t *object =
-        json_pack("{s:i, s:I, s:I, s:f, s:I, s:I, s:o}", "pid", (int)child_pid(stream->child),
-            "run", (json_int_t)stream->run.run, "frames", (json_int_t)progress->frames, "fps",
-            progress->fps, "duplicated_frames", (json_int_t)progress->duplicated, "dropped_frames",
-            (json_int_t)progress->dropped, "progress_age_ms", status_age(stream->block_us));
-    if (stream->file_us != 0) {
-        char *path = run_segment_path(stream->directory, stream->run.run, stream->file_number);
+    json_t *object = json_pack("{s:i, s:I, s:I, s:f, s:I, s:I, s:o}", "pid",
+        (int)child_pid(stream->child), "run", (json_int_t)stream->run.run, "frames",
+        (json_int_t)progress->frames, "fps", progress->fps, "duplicated_frames",
+        (json_int_t)progress->duplicated, "dropped_frames", (json_int_t)progress->dropped,
+        "progress_age_ms", status_age(stream->vitality.block_us));
+    if (stream->vitality.file_us != 0) {
+        char *path =
+            run_segment_path(stream->directory, stream->run.run, stream->vitality.file_number);
         json_object_set_new(object, "file", json_string(path));
-        json_object_set_new(object, "bytes", json_integer(stream->file_size));
+        json_object_set_new(object, "bytes", json_integer(stream->vitality.file_size));
         free(path);
     }
     return object;

@@ -27,10 +27,6 @@ enum {
 #define STREAM_START_DISTANCE_US (US_PER_SECOND / 10)
 #define STREAM_END_EXTRA_US (2 * US_PER_SECOND)
 #define STREAM_END_MAX_US (8 * US_PER_SECOND) // a clean stop as a whole takes 15 s at most
-#define STREAM_PROBE_US (10 * US_PER_SECOND)
-#define STREAM_NO_FRAMES_US (60 * US_PER_SECOND)
-#define STREAM_FILE_AGE_MAX_US (3600 * US_PER_SECOND)
-#define STREAM_FILE_SIZE_MAX (INT64_C(4) << 30)
 
 enum stream_event {
     STREAM_EVENT_START, // it is wanted
@@ -127,13 +123,10 @@ static void stream_fail(struct stream *stream, const char *reason, const char *w
 static void stream_progress_cb(void *arg, const char *line)
 {
     struct stream *stream = arg;
-    int64_t frames = stream->progress.frames;
     if (!progress_line(&stream->progress, line))
         return;
     int64_t now_us = time_monotonic_us();
-    stream->sign_us = stream->block_us = now_us;
-    if (stream->progress.frames > frames)
-        stream->frame_us = now_us;
+    vitality_block(&stream->vitality, stream->progress.frames, now_us);
     if (stream->progress.frames > 0 && stream->first_frame_us == 0) {
         stream->first_frame_us = now_us;
         stream_event(stream, STREAM_EVENT_FRAME);
@@ -258,10 +251,10 @@ static int stream_open_run(struct stream *stream, char **cause)
 static void stream_reset_run(struct stream *stream)
 {
     int64_t now_us = time_monotonic_us();
-    stream->launch_us = stream->sign_us = stream->frame_us = now_us;
-    stream->block_us = stream->first_frame_us = stream->file_us = 0;
+    stream->launch_us = now_us;
+    stream->first_frame_us = 0;
     stream->progress = (struct progress){0};
-    stream->file_number = stream->file_size = 0;
+    vitality_begin(&stream->vitality, now_us);
     stream->end_reason = stream->line_reason = NULL;
     free(stream->line_detail);
     stream->line_detail = NULL;
@@ -488,45 +481,12 @@ static int64_t stream_file_size(const struct stream *stream, int64_t number)
 // number that is not there may have been.
 static void stream_look_at_files(struct stream *stream, int64_t now_us)
 {
-    int64_t number = stream->file_number;
+    int64_t number = stream->vitality.file_number;
     for (int64_t next = number; next <= number + STREAM_LOOK_AHEAD; next++) {
         int64_t size = stream_file_size(stream, next);
-        if (size < 0)
-            continue;
-        if (next != stream->file_number || stream->file_us == 0) {
-            stream->file_us = now_us;
-            stream->file_size = 0;
-            stream->file_number = next;
-        }
-        if (size > stream->file_size)
-            stream->sign_us = now_us;
-        stream->file_size = size;
+        if (size >= 0)
+            vitality_file(&stream->vitality, next, size, now_us);
     }
-}
-
-static int64_t stream_file_age_max_us(const struct stream *stream)
-{
-    int64_t segments_us = 2 * stream->config->recording.segment_us;
-    return segments_us > STREAM_FILE_AGE_MAX_US ? segments_us : STREAM_FILE_AGE_MAX_US;
-}
-
-// Why a running ffmpeg should be ended, or NULL.
-static const char *stream_diagnose(const struct stream *stream, int64_t now_us)
-{
-    int64_t timeout_us = stream->config->recording.timeout_us;
-    // Before the first block it resolves, connects (each step may take the timeout) and probes.
-    int64_t silence_us = stream->block_us != 0 ? 2 * timeout_us + STREAM_END_EXTRA_US
-                                               : 4 * timeout_us + STREAM_PROBE_US;
-    int64_t no_frames_us =
-        4 * timeout_us > STREAM_NO_FRAMES_US ? 4 * timeout_us : STREAM_NO_FRAMES_US;
-    if (now_us - stream->sign_us > silence_us)
-        return "stalled";
-    if (now_us - stream->frame_us > no_frames_us)
-        return "no_frames";
-    if (stream->file_us != 0 && (now_us - stream->file_us > stream_file_age_max_us(stream) ||
-                                    stream->file_size > STREAM_FILE_SIZE_MAX))
-        return "no_keyframe";
-    return NULL;
 }
 
 void stream_tick(struct stream *stream, int64_t now_us)
@@ -535,7 +495,9 @@ void stream_tick(struct stream *stream, int64_t now_us)
     if (!is_running || stream->config == NULL)
         return;
     stream_look_at_files(stream, now_us);
-    const char *reason = stream_diagnose(stream, now_us);
+    const struct config_recording *recording = &stream->config->recording;
+    const char *reason =
+        vitality_judge(&stream->vitality, recording->timeout_us, recording->segment_us, now_us);
     if (reason == NULL)
         return;
     log_warn("%s/%s: no life in ffmpeg (%s), it is ended", stream->camera, stream->name, reason);
@@ -545,5 +507,5 @@ void stream_tick(struct stream *stream, int64_t now_us)
 
 void stream_forgive(struct stream *stream, int64_t now_us)
 {
-    stream->sign_us = stream->frame_us = now_us;
+    vitality_forgive(&stream->vitality, now_us);
 }

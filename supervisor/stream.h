@@ -14,6 +14,7 @@
 #include "supervisor/child.h"
 #include "supervisor/logcap.h"
 #include "supervisor/progress.h"
+#include "supervisor/vitality.h"
 
 // X(constant, name in answers)
 #define STREAM_STATE_MAP(X)                                                                        \
@@ -58,14 +59,9 @@ struct stream {
     char *secret;       // the password that the child was given
     struct runfile run; // while one is open; run.run is 0 otherwise
     int64_t launch_us;  // monotonic, as all below
-    int64_t sign_us;    // last sign of life
-    int64_t block_us;   // last progress block, 0 before the first
-    int64_t frame_us;   // last time that the frames became more
     int64_t first_frame_us;
     struct progress progress;
-    int64_t file_number; // of the newest segment
-    int64_t file_size;
-    int64_t file_us; // when it was first seen, 0 before
+    struct vitality vitality;
 
     struct logcap *log;
     const char *end_reason;  // why we ended it; NULL when it was not us
