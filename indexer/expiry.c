@@ -2,6 +2,7 @@
 #include "indexer/expiry.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -128,38 +129,27 @@ static enum catalog_status expiry_gather(struct expiry *expiry, struct expiry_pl
 
 // --- What is told ---
 
-// One line for each stream and reason.
-static void expiry_log_stream(const struct expiry_plan *plan, const struct catalog_stream *stream,
-    enum retention_reason reason)
+static void expiry_log_segment(const struct catalog_stream *stream,
+    const struct catalog_segment *segment, enum retention_reason reason)
 {
-    uint64_t count = 0, bytes = 0;
-    int64_t first_us = INT64_MAX, last_us = 0;
-    for (size_t i = 0; i < plan->segments.count; i++) {
-        const struct catalog_segment *segment = &plan->segments.rows[i];
-        if (segment->stream_id != stream->id || plan->candidates[i].reason != reason)
-            continue;
-        count++;
-        bytes += segment->size_bytes;
-        first_us = segment->start_us < first_us ? segment->start_us : first_us;
-        last_us = segment->end_us > last_us ? segment->end_us : last_us;
-    }
-    if (count == 0)
-        return;
-    char first[TIME_TEXT_SIZE], last[TIME_TEXT_SIZE];
-    time_format_utc(first_us, first);
-    time_format_utc(last_us, last);
-    log_info("%s/%s: %" PRIu64 " segments, %" PRIu64 " bytes, from %s to %s are deleted: %s",
-        stream->camera, stream->stream, count, bytes, first, last, retention_reason_name(reason));
+    struct segment_id id = {.run = segment->run, .number = segment->number};
+    snprintf(id.camera, sizeof(id.camera), "%s", stream ? stream->camera : "?");
+    snprintf(id.stream, sizeof(id.stream), "%s", stream ? stream->stream : "?");
+    char identity[SEGMENT_TEXT_SIZE];
+    segment_id_format(&id, identity);
+    log_info("%s is deleted (%s): %s, %" PRIu64 " bytes", identity, retention_reason_name(reason),
+        segment->key, segment->size_bytes);
 }
 
 static void expiry_log(struct expiry *expiry, const struct expiry_plan *plan, int64_t now_us)
 {
     bool early = false;
-    for (size_t i = 0; i < plan->segments.count; i++)
-        early |= plan->candidates[i].early;
-    for (size_t i = 0; i < plan->stream_count; i++) {
-        expiry_log_stream(plan, &plan->streams[i], RETENTION_CONTINUOUS);
-        expiry_log_stream(plan, &plan->streams[i], RETENTION_MIN_FREE);
+    for (size_t i = 0; i < plan->segments.count; i++) {
+        const struct catalog_segment *segment = &plan->segments.rows[i];
+        const struct retention_candidate *candidate = &plan->candidates[i];
+        early |= candidate->early;
+        if (candidate->reason != RETENTION_KEEP)
+            expiry_log_segment(expiry_stream(plan, segment->stream_id), segment, candidate->reason);
     }
     if (!early || (expiry->alarm_us != 0 && now_us - expiry->alarm_us < EXPIRY_ALARM_US))
         return;

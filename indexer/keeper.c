@@ -16,7 +16,7 @@
 #include "lib/core/timeutil.h"
 #include "lib/media/catalog.h"
 
-#define KEEPER_PERIOD_US (5 * US_PER_SECOND)
+#define KEEPER_PERIOD_US (2 * US_PER_SECOND)
 
 struct keeper {
     struct worker_job job;

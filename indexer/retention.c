@@ -42,6 +42,7 @@ uint64_t retention_credit_look(
     struct retention_credit *credit, int64_t now_us, uint64_t available_bytes)
 {
     uint64_t appeared = retention_minus(available_bytes, credit->available_bytes), expired = 0;
+    credit->growth_bytes = retention_minus(credit->available_bytes, available_bytes);
     credit->available_bytes = available_bytes;
     while (credit->count > 0) {
         uint64_t *bytes = &credit->entries[0].bytes;
@@ -69,9 +70,10 @@ struct retention_need retention_need(const struct config_amount *min_free,
     uint64_t credited = 0;
     for (size_t i = 0; i < credit->count; i++)
         credited += credit->entries[i].bytes;
+    uint64_t reserve = retention_reserve(min_free, space->total_bytes);
+    uint64_t ahead = credit->growth_bytes < reserve / 4 ? credit->growth_bytes : reserve / 4;
     struct retention_need need = {
-        .bytes = retention_minus(
-            retention_reserve(min_free, space->total_bytes), space->available_bytes + credited),
+        .bytes = retention_minus(reserve + ahead, space->available_bytes + credited),
     };
     if (min_free->is_percent && space->total_files > 0)
         need.files = retention_minus(

@@ -39,7 +39,8 @@ struct retention_credit {
         int64_t since_us;
     } entries[RETENTION_CREDITS_MAX]; // oldest first
     size_t count;
-    uint64_t available_bytes; // of the last look
+    uint64_t available_bytes; // of the last look, 0 before the first
+    uint64_t growth_bytes;    // what was written between the last two
 };
 
 // `freed_bytes` were unlinked, between two looks at the file system that `before_bytes` and
@@ -58,7 +59,8 @@ struct retention_need {
 };
 
 // What is missing to `min_free` (its percentage holds for files too, where the file system limits
-// them), the credit counted as free.
+// them), the credit counted as free. As much as was written between the last two looks is kept free
+// beyond it, a quarter of it at most, so that it holds until the next look.
 struct retention_need retention_need(const struct config_amount *min_free,
     const struct retention_space *space, const struct retention_credit *credit);
 

@@ -81,7 +81,7 @@ void catalog_rollback(struct catalog *catalog)
 // --- Streams ---
 
 #define CATALOG_STREAM_SELECT                                                                      \
-    "SELECT stream.id, camera, name, ifnull(first_us, 0), ifnull(last_us, 0), bytes, segments"     \
+    "SELECT stream.id, camera, stream, ifnull(first_us, 0), ifnull(last_us, 0), bytes, segments"   \
     " FROM stream JOIN stream_total ON stream_total.stream_id = stream.id"
 
 static void catalog_stream_read(sqlite3_stmt *row, struct catalog_stream *stream)
@@ -104,7 +104,7 @@ enum catalog_status catalog_streams(
     *count = 0;
     sqlite3_stmt *row;
     enum catalog_status status = catalog_db_start(
-        &catalog->db, &row, cause, CATALOG_STREAM_SELECT " ORDER BY camera, name", "");
+        &catalog->db, &row, cause, CATALOG_STREAM_SELECT " ORDER BY camera, stream", "");
     if (status != CATALOG_OK)
         return status;
     size_t capacity = 0;
@@ -125,7 +125,7 @@ enum catalog_status catalog_stream_find(struct catalog *catalog, const char *cam
 {
     sqlite3_stmt *row;
     enum catalog_status status = catalog_db_start(&catalog->db, &row, cause,
-        CATALOG_STREAM_SELECT " WHERE camera = ? AND name = ?", "tt", camera, stream);
+        CATALOG_STREAM_SELECT " WHERE camera = ? AND stream = ?", "tt", camera, stream);
     if (status == CATALOG_OK)
         status = catalog_db_step(&catalog->db, row, cause);
     if (status != CATALOG_OK)
@@ -139,11 +139,11 @@ enum catalog_status catalog_stream_add(
     struct catalog *catalog, const char *camera, const char *stream, int64_t *id, char **cause)
 {
     enum catalog_status status = catalog_db_integer(&catalog->db, id, cause,
-        "SELECT id FROM stream WHERE camera = ? AND name = ?", "tt", camera, stream);
+        "SELECT id FROM stream WHERE camera = ? AND stream = ?", "tt", camera, stream);
     if (status != CATALOG_NONE)
         return status;
-    status = catalog_db_run(&catalog->db, cause, "INSERT INTO stream (camera, name) VALUES (?, ?)",
-        "tt", camera, stream);
+    status = catalog_db_run(&catalog->db, cause,
+        "INSERT INTO stream (camera, stream) VALUES (?, ?)", "tt", camera, stream);
     if (status != CATALOG_OK)
         return status;
     *id = catalog_db_inserted(&catalog->db);

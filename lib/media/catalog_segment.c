@@ -21,11 +21,11 @@
          "_ctts_entries, " kind "_stsc_entries, " kind "_bytes, " kind "_duration"
 
 #define CATALOG_SEGMENT_COLUMNS                                                                    \
-    "stream_id, start_us, end_us, run, number, volume_id, bytes, media_offset, media_end,"         \
+    "stream_id, start_us, end_us, run, number, volume_id, size_bytes, media_offset, media_end,"    \
     " utc_offset_s, key, " CATALOG_TRACK_COLUMNS("video") ", " CATALOG_TRACK_COLUMNS("audio")
 
 #define CATALOG_SEGMENT_SELECT                                                                     \
-    "SELECT " CATALOG_SEGMENT_COLUMNS ", camera, name FROM segment"                                \
+    "SELECT " CATALOG_SEGMENT_COLUMNS ", camera, stream FROM segment"                              \
     " JOIN stream ON stream.id = segment.stream_id"
 
 enum {
@@ -34,7 +34,7 @@ enum {
     COLUMN_TRACK_COUNT = 15,
     COLUMN_AUDIO = COLUMN_VIDEO + COLUMN_TRACK_COUNT,
     COLUMN_CAMERA = COLUMN_AUDIO + COLUMN_TRACK_COUNT,
-    COLUMN_NAME,
+    COLUMN_STREAM,
 };
 
 void catalog_segment_fini(struct catalog_segment *segment)
@@ -113,7 +113,7 @@ static void catalog_segment_read(sqlite3_stmt *row, struct catalog_segment *segm
     segment->key =
         key ? xstrdup(key)
             : catalog_computed_key(segment, (const char *)sqlite3_column_text(row, COLUMN_CAMERA),
-                  (const char *)sqlite3_column_text(row, COLUMN_NAME));
+                  (const char *)sqlite3_column_text(row, COLUMN_STREAM));
 }
 
 // Reads the rows of a started statement to their end.
@@ -375,7 +375,7 @@ static enum catalog_status catalog_segment_key(
 {
     sqlite3_stmt *row;
     enum catalog_status status = catalog_db_start(&catalog->db, &row, cause,
-        "SELECT camera, name FROM stream WHERE id = ?", "i", segment->stream_id);
+        "SELECT camera, stream FROM stream WHERE id = ?", "i", segment->stream_id);
     if (status == CATALOG_OK)
         status = catalog_db_step(&catalog->db, row, cause);
     if (status == CATALOG_NONE)

@@ -4,8 +4,8 @@
 CREATE TABLE stream (
     id     INTEGER PRIMARY KEY,
     camera TEXT NOT NULL,
-    name   TEXT NOT NULL,
-    UNIQUE (camera, name)
+    stream TEXT NOT NULL,
+    UNIQUE (camera, stream)
 ) STRICT;
 
 CREATE TABLE volume (
@@ -51,7 +51,7 @@ CREATE TABLE segment (
     run          INTEGER NOT NULL,
     number       INTEGER NOT NULL,
     volume_id    INTEGER NOT NULL REFERENCES volume (id),
-    bytes        INTEGER NOT NULL,
+    size_bytes   INTEGER NOT NULL,
     media_offset INTEGER NOT NULL,
     media_end    INTEGER NOT NULL,
     utc_offset_s INTEGER NOT NULL,

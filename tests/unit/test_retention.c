@@ -160,9 +160,10 @@ static void room_that_shows_late_is_not_freed_twice(void **state)
     // A part shows; the rest is still credited.
     assert_int_equal(retention_credit_look(&credit, 10 * S_US, 75), 0);
     assert_int_equal(need_bytes(&credit, 75), 0);
-    // Meanwhile recording takes 20: they are a need of their own.
+    // Meanwhile recording takes 20: they are a need of their own, and so is what may be written
+    // until the next look.
     assert_int_equal(retention_credit_look(&credit, 15 * S_US, 55), 0);
-    assert_int_equal(need_bytes(&credit, 55), 20);
+    assert_int_equal(need_bytes(&credit, 55), 20 + 20);
     // The rest shows.
     assert_int_equal(retention_credit_look(&credit, 20 * S_US, 80), 0);
     assert_int_equal(credit.count, 0);
@@ -181,6 +182,22 @@ static void credit_ends_after_a_minute_with_an_alarm(void **state)
     assert_int_equal(need_bytes(&credit, 60), 30);
     assert_int_equal(retention_credit_look(&credit, 90 * S_US, 60), 10);
     assert_int_equal(need_bytes(&credit, 60), 40);
+}
+
+static void what_is_written_between_two_looks_is_kept_free_beyond(void **state)
+{
+    (void)state;
+    struct retention_credit credit = {0};
+    retention_credit_look(&credit, 0, 500);
+    assert_int_equal(need_bytes(&credit, 500), 0);
+    retention_credit_look(&credit, 0, 490);
+    assert_int_equal(need_bytes(&credit, 490), 0);
+    assert_int_equal(need_bytes(&credit, 100), 10);
+    // At most a quarter of what is to be kept free: somebody copied something large.
+    retention_credit_look(&credit, 0, 90);
+    assert_int_equal(need_bytes(&credit, 90), 10 + 25);
+    retention_credit_look(&credit, 0, 125);
+    assert_int_equal(need_bytes(&credit, 125), 0);
 }
 
 static void credit_is_bounded(void **state)
@@ -205,6 +222,7 @@ int main(void)
         cmocka_unit_test(a_file_system_that_tells_at_once_gets_no_credit),
         cmocka_unit_test(room_that_shows_late_is_not_freed_twice),
         cmocka_unit_test(credit_ends_after_a_minute_with_an_alarm),
+        cmocka_unit_test(what_is_written_between_two_looks_is_kept_free_beyond),
         cmocka_unit_test(credit_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
