@@ -248,7 +248,7 @@ struct mp4_mark {
 bool mp4_parse_fragment(
     const struct mp4_fragment *fragment, struct media_segment *segment, struct mp4_state *state)
 {
-    struct mp4_mark marks[MEDIA_TRACKS_MAX];
+    struct mp4_mark marks[MEDIA_TRACKS_MAX] = {0};
     for (size_t i = 0; i < segment->track_count; i++) {
         const struct media_track *track = &segment->tracks[i];
         marks[i].sample_count = track->sample_count;

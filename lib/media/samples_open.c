@@ -90,7 +90,7 @@ int sample_table_open(struct sample_table *table, const uint8_t *data, size_t si
 {
     struct samples_head head = {.at = data, .end = data + size};
     struct sample_pack packs[MEDIA_TRACKS_MAX] = {0};
-    size_t lengths[MEDIA_TRACKS_MAX][4];
+    size_t lengths[MEDIA_TRACKS_MAX][4] = {0};
     *table = (struct sample_table){0};
     uint8_t version = head_byte(&head);
     if (version != SAMPLES_VERSION) {
