@@ -2,7 +2,7 @@
 // away.
 import { getHealth, getJson, getSegments, headVideo } from "./api.js";
 import {
-  apiTime, clockText, dayBounds, dayText, inputText, lengthText, momentText, shiftDay, sizeText,
+  apiTime, clockText, dayBounds, dayText, extentText, inputText, lengthText, momentText, shiftDay, sizeText,
 } from "./format.js";
 import { Timeline, joinSegments } from "./timeline.js";
 
@@ -45,9 +45,8 @@ function cameraButton(camera, stream) {
   if (stream.first === null) {
     button.append(element("small", "", "no footage yet"));
   } else {
-    const first = Date.parse(stream.first), last = Date.parse(stream.last);
     button.append(
-      element("small", "", `${momentText(first)} – ${momentText(last)}`),
+      element("small", "", extentText(Date.parse(stream.first), Date.parse(stream.last))),
       element("small", "", sizeText(stream.bytes)));
   }
   button.setAttribute("aria-current", String(camera === page.camera && stream.stream === page.stream));

@@ -19,6 +19,13 @@ export function momentText(ms, precise = false) {
   return `${dayText(new Date(ms))} ${clockText(ms, precise)}`;
 }
 
+/** "2026-03-31 07:30 – 09:12", the day said once when it is one day. */
+export function extentText(from, to) {
+  const minute = (ms) => clockText(ms).slice(0, 5);
+  const day = dayText(new Date(from)) === dayText(new Date(to)) ? "" : `${dayText(new Date(to))} `;
+  return `${dayText(new Date(from))} ${minute(from)} – ${day}${minute(to)}`;
+}
+
 /** What an input of type datetime-local holds. */
 export function inputText(ms) {
   return `${dayText(new Date(ms))}T${clockText(ms, true)}`;

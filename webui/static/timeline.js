@@ -3,6 +3,7 @@
 import { clockText } from "./format.js";
 
 const SVG = "http://www.w3.org/2000/svg";
+const WIDTH = 10000; // of the drawing; milliseconds would be beyond what a drawing can hold
 const HEIGHT = 100;
 const JOIN_MS = 1000; // footage that follows so closely is one span
 const CLICK_PIXELS = 5;
@@ -54,7 +55,7 @@ export class Timeline {
   }
 
   draw() {
-    this.svg.setAttribute("viewBox", `0 0 ${this.end - this.start} ${HEIGHT}`);
+    this.svg.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT}`);
     const parts = [];
     for (let ms = this.start + 3600000; ms < this.end; ms += 3600000) parts.push(this.#line(ms, "hour"));
     for (const span of this.spans)
@@ -70,13 +71,15 @@ export class Timeline {
     return (ms - this.start) / (this.end - this.start);
   }
 
+  #x(ms) {
+    return Math.min(Math.max(this.#share(ms), 0), 1) * WIDTH;
+  }
+
   #box(from, to, name, y, height) {
     const box = document.createElementNS(SVG, "rect");
-    const least = (this.end - this.start) / 1500; // a short span must be seen, too
-    const x = Math.max(from, this.start) - this.start;
     box.setAttribute("class", name);
-    box.setAttribute("x", x);
-    box.setAttribute("width", Math.max(Math.min(to, this.end) - this.start - x, least));
+    box.setAttribute("x", this.#x(from));
+    box.setAttribute("width", Math.max(this.#x(to) - this.#x(from), WIDTH / 1500)); // never unseen
     box.setAttribute("y", y);
     box.setAttribute("height", height);
     return box;
@@ -85,7 +88,7 @@ export class Timeline {
   #line(ms, name) {
     const line = document.createElementNS(SVG, "line");
     line.setAttribute("class", name);
-    for (const key of ["x1", "x2"]) line.setAttribute(key, ms - this.start);
+    for (const key of ["x1", "x2"]) line.setAttribute(key, this.#x(ms));
     line.setAttribute("y1", 0);
     line.setAttribute("y2", HEIGHT);
     return line;
