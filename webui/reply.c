@@ -49,7 +49,7 @@ void reply_json(struct reply *reply, unsigned status, json_t *json)
     json_decref(json);
 }
 
-static json_t *reply_vtext(const char *format, va_list args)
+static __attribute__((format(printf, 1, 0))) json_t *reply_vtext(const char *format, va_list args)
 {
     char *text = xvasprintf(format, args);
     json_t *json = json_string(text);
