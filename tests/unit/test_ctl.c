@@ -278,8 +278,10 @@ static void test_peer_limit(void **state)
 {
     struct fixture *fixture = *state;
     int idle[CTL_PEERS_MAX];
-    for (int i = 0; i < CTL_PEERS_MAX; i++)
+    for (int i = 0; i < CTL_PEERS_MAX - 1; i++)
         idle[i] = connect_raw(fixture);
+    expect_result(fixture->path, "{\"command\":\"large\",\"size\":1}", "\"x\"");
+    idle[CTL_PEERS_MAX - 1] = connect_raw(fixture);
     expect_raw(connect_raw(fixture), "{\"ok\":false,\"error\":{\"code\":\"busy\",\"message\":\"too "
                                      "many connections\",\"field\":null}}\n");
     for (int i = 0; i < CTL_PEERS_MAX; i++)
