@@ -133,3 +133,32 @@ int planner_place_video(struct planner *planner)
     planner_finish_video(planner);
     return 0;
 }
+
+// Where frames are reordered, others are decoded after the one that is shown last: they move up by
+// what it loses and are shown when they were. They become a piece of their own, because a piece has
+// one shift of its composition offsets.
+int planner_cut_last(struct planner *planner)
+{
+    struct vfile_plan *plan = planner->plan;
+    size_t last = plan->piece_count - 1;
+    if (planner->cut_by <= 0)
+        return 0;
+    const struct vfile_span whole = plan->pieces[last].spans[VFILE_VIDEO];
+    uint32_t kept = planner->cut_sample - whole.first + 1;
+    struct vfile_span *span = &plan->pieces[last].spans[VFILE_VIDEO];
+    const struct track_summary *video =
+        plan_video(&planner->request->segments[planner->last_segment]);
+    int64_t shift = whole.composition_shift + planner->cut_by;
+    span->last_duration = (uint32_t)planner->cut_duration;
+    if (kept == whole.count)
+        return 0;
+    if (video->greatest_composition + shift > INT32_MAX)
+        return planner_refuse(planner, planner->last_segment, "its composition offsets are absurd");
+    span->count = kept;
+    struct vfile_piece *rest = planner_add_piece(planner, planner->last_segment);
+    rest->spans[VFILE_VIDEO] = whole;
+    rest->spans[VFILE_VIDEO].first = whole.first + kept;
+    rest->spans[VFILE_VIDEO].count = whole.count - kept;
+    rest->spans[VFILE_VIDEO].composition_shift = (int32_t)shift;
+    return 0;
+}

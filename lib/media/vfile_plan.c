@@ -240,7 +240,8 @@ int vfile_plan_make(struct vfile_plan *plan, const struct vfile_request *request
     if (planner_check(&planner) < 0 || planner_find_start(&planner) < 0 ||
         planner_find_end(&planner) < 0)
         goto out;
-    if (planner_place_video(&planner) < 0 || (request->audio && planner_place_audio(&planner) < 0))
+    if (planner_place_video(&planner) < 0 ||
+        (request->audio && planner_place_audio(&planner) < 0) || planner_cut_last(&planner) < 0)
         goto out;
     result = planner_place_bytes(&planner);
 out:

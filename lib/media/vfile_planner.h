@@ -37,7 +37,10 @@ struct planner {
     uint32_t last_count; // samples of last_segment up to the last one kept; 0: all
     int64_t last_decode;
     uint32_t last_duration;
-    int64_t end; // of presentation, relative to last_segment's first sample
+    uint32_t cut_sample;  // of last_segment: the frame that is on screen when presentation ends
+    int64_t cut_duration; // how long it is there
+    int64_t cut_by;       // how much less that is than its own duration; 0 or less: not at all
+    int64_t end;          // of presentation, relative to last_segment's first sample
     bool end_trimmed;
     int64_t *origins; // of each piece
     int64_t shown_time;
@@ -54,6 +57,9 @@ int planner_find_end(struct planner *planner);
 
 // vfile_join.c: where each segment's video stands on the file's clock.
 int planner_place_video(struct planner *planner);
+
+// Gives the frame that is on screen at the end no more than its part.
+int planner_cut_last(struct planner *planner);
 
 // vfile_audio.c: what of the audio goes with it.
 int planner_place_audio(struct planner *planner);

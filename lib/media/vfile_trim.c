@@ -139,27 +139,31 @@ int planner_find_start(struct planner *planner)
     return planner_lead_in(planner) ? 0 : -1;
 }
 
-// Up to the last sample, in decode order, that is presented before the end.
+// Up to the last sample, in decode order, that is presented before the end; and which of them is on
+// screen when it ends.
 static int planner_trim_end(struct planner *planner, size_t segment)
 {
     const struct sample_table_track *track = planner_table(planner, segment, VFILE_VIDEO);
     if (track == NULL)
         return -1;
+    uint32_t first = segment == planner->first_segment ? planner->first_sample : 0;
     planner->last_count = 0;
+    int64_t latest = INT64_MIN;
     struct sample_iter iter;
     sample_iter_init(&iter, track);
     for (const struct sample *sample; (sample = sample_iter_next(&iter)) != NULL;) {
         int64_t presentation = (int64_t)sample->decode_time + sample->composition;
-        if (presentation >= planner->end)
+        if (presentation >= planner->end || sample->index < first)
             continue;
         planner->last_count = sample->index + 1;
         planner->last_decode = (int64_t)sample->decode_time;
         planner->last_duration = sample->duration;
-        // Where nothing is reordered, the last frame itself ends at the end.
-        if (plan_video(&planner->request->segments[segment])->least_composition == 0 &&
-            plan_video(&planner->request->segments[segment])->greatest_composition == 0 &&
-            planner->end - presentation < sample->duration)
-            planner->last_duration = (uint32_t)(planner->end - presentation);
+        if (presentation < latest)
+            continue;
+        latest = presentation;
+        planner->cut_sample = sample->index;
+        planner->cut_duration = planner->end - presentation;
+        planner->cut_by = (int64_t)sample->duration - planner->cut_duration;
     }
     return 0;
 }
@@ -169,6 +173,7 @@ static void planner_end_whole(struct planner *planner, size_t segment)
     const struct track_summary *video = plan_video(&planner->request->segments[segment]);
     planner->last_segment = segment;
     planner->end_trimmed = false;
+    planner->cut_by = 0;
     planner->last_count = video->counts.samples;
     planner->last_decode = (int64_t)video->counts.duration - video->last_duration;
     planner->last_duration = video->last_duration;
