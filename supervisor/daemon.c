@@ -234,7 +234,8 @@ static void daemon_log_warnings(const struct config *config)
         log_warn("%s", config->warnings.items[i]);
 }
 
-int daemon_reload(struct daemon *daemon, struct daemon_reload *done, char **cause)
+// Returns 0, or -1 with *cause set and nothing changed.
+static int daemon_try_reload(struct daemon *daemon, struct daemon_reload *done, char **cause)
 {
     if (daemon->is_stopping) {
         *cause = xstrdup("keepframe is stopping");
@@ -251,9 +252,20 @@ int daemon_reload(struct daemon *daemon, struct daemon_reload *done, char **caus
     }
     daemon_log_warnings(config);
     daemon_apply(daemon, config, done);
-    log_info("configuration applied: %zu streams started, %zu stopped, %zu restarted, %zu kept",
-        done->started, done->stopped, done->restarted, done->kept);
     return 0;
+}
+
+int daemon_reload(struct daemon *daemon, struct daemon_reload *done, char **cause)
+{
+    notify_send("RELOADING=1");
+    int result = daemon_try_reload(daemon, done, cause);
+    if (result < 0)
+        log_err("reload: the configuration stays as it was: %s", *cause);
+    else
+        log_info("reload: %zu streams started, %zu stopped, %zu restarted, %zu kept", done->started,
+            done->stopped, done->restarted, done->kept);
+    notify_send("READY=1");
+    return result;
 }
 
 static void daemon_reload_cb(struct ev_loop *loop, ev_signal *watcher, int events)
@@ -262,11 +274,8 @@ static void daemon_reload_cb(struct ev_loop *loop, ev_signal *watcher, int event
     char *cause = NULL;
     (void)loop;
     (void)events;
-    notify_send("RELOADING=1");
-    if (daemon_reload(watcher->data, &done, &cause) < 0)
-        log_err("the configuration stays as it was: %s", cause);
+    daemon_reload(watcher->data, &done, &cause);
     free(cause);
-    notify_send("READY=1");
 }
 
 static void daemon_state_cb(struct ev_loop *loop, ev_signal *watcher, int events)

@@ -44,8 +44,8 @@ struct daemon_reload {
     size_t started, stopped, restarted, kept;
 };
 
-// Reads the configuration again and applies what changed. Returns 0, or -1 with *cause set; then
-// nothing has changed.
+// Reads the configuration again, applies what changed and logs it. Returns 0, or -1 with *cause
+// set; then nothing has changed.
 int daemon_reload(struct daemon *daemon, struct daemon_reload *done, char **cause);
 
 // Begins a clean stop; the second call is in a hurry.

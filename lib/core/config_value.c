@@ -233,8 +233,10 @@ char *config_listen_parse(const char *text, char **reason)
     if (!is_address || has_brackets != (strchr(address, ':') != NULL))
         *reason = xstrdup("the address must be a numeric one, as 127.0.0.1:8080 or [::1]:8080");
     else if (!is_loopback)
-        *reason = xstrdup("only a loopback address is allowed (127.0.0.1 or [::1]), because this "
-                          "version knows no users: whoever reaches the port may see everything");
+        *reason = xasprintf(
+            "%s is not allowed: only a loopback address is (127.0.0.1 or [::1]), because this "
+            "version knows no users and whoever reaches the port may see everything",
+            text);
     else
         listen = xasprintf(has_brackets ? "[%s]:%d" : "%s:%d", address, (int)port);
     free(address);

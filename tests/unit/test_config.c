@@ -385,8 +385,9 @@ static const struct {
         "k.yaml:2:22: recording.enabled: \"2\" is neither true nor false"},
     {CAMERA "webui: no", "k.yaml:2:8: webui: \"no\" is not one of: supervised, external"},
     {CAMERA "http: {listen: 0.0.0.0:8080}",
-        "k.yaml:2:16: http.listen: only a loopback address is allowed (127.0.0.1 or [::1]), "
-        "because this version knows no users: whoever reaches the port may see everything"},
+        "k.yaml:2:16: http.listen: 0.0.0.0:8080 is not allowed: only a loopback address is "
+        "(127.0.0.1 or [::1]), because this version knows no users and whoever reaches the port "
+        "may see everything"},
     {CAMERA "http: {listen: '8080'}", "k.yaml:2:16: http.listen: an address and a port up to "
                                       "65535 are needed, as 127.0.0.1:8080"},
     {CAMERA "http: {listen: 'cam:8080'}", "k.yaml:2:16: http.listen: the address must be a numeric "
