@@ -141,15 +141,18 @@ static void stream_error_cb(void *arg, const char *line)
     const char *last = logcap_last(stream->log);
     const char *reason = ffmpeg_line_reason(last);
     free(masked);
-    if (reason != NULL) {
+    // It records all the same: this is no reason for an end.
+    bool is_configuration = reason != NULL && strcmp(reason, "configuration") == 0;
+    if (reason != NULL && !is_configuration) {
         stream->line_reason = reason;
         free(stream->line_detail);
         stream->line_detail = xstrdup(last);
     }
-    bool is_configuration = reason != NULL && strcmp(reason, "configuration") == 0;
-    if (repeats == 1)
-        log_write(is_configuration ? LOG_LEVEL_ERR : LOG_LEVEL_DEBUG, "%s/%s: ffmpeg: %s",
+    if (repeats == 1 && is_configuration)
+        log_err("%s/%s: ffmpeg.input_options has an option that ffmpeg does not know: %s",
             stream->camera, stream->name, last);
+    else if (repeats == 1)
+        log_debug("%s/%s: ffmpeg: %s", stream->camera, stream->name, last);
 }
 
 static bool stream_is_planned(const char *end_reason)
