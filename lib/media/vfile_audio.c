@@ -12,6 +12,7 @@ struct plan_audio {
     int64_t first_time; // of the first sample kept
     int64_t last_time;  // of the last one
     struct vfile_span *last_span;
+    const struct vfile_segment *last_segment;
 };
 
 // What is kept of one segment's audio.
@@ -51,12 +52,15 @@ static void plan_cut_find(struct plan_cut *cut, const struct sample_table_track 
 static int planner_cut_audio(struct planner *planner, const struct plan_audio *audio,
     const struct vfile_piece *piece, int64_t start, struct plan_cut *cut)
 {
-    const struct track_summary *summary =
-        &planner->request->segments[piece->segment].tracks[VFILE_AUDIO];
+    const struct vfile_segment *segment = &planner->request->segments[piece->segment];
+    const struct track_summary *summary = &segment->tracks[VFILE_AUDIO];
     int64_t duration = (int64_t)summary->counts.duration;
     int64_t from = audio->from;
-    // Half a frame of overlap or less is jitter, not a frame too many.
+    // Inside a run an overlap of less than a frame is the recorder's own jitter. Between runs, half
+    // a frame or more of it is a frame too many.
     if (audio->started)
+        from = audio->last_time + 1;
+    if (audio->started && !plan_continues(audio->last_segment, segment))
         from = audio->last_time + audio->last_span->last_duration / 2;
     *cut = (struct plan_cut){.count = summary->counts.samples,
         .last_decode = duration - summary->last_duration,
@@ -103,6 +107,7 @@ static int planner_place_audio_piece(
     span->last_duration = cut.last_duration;
     audio->last_time = time + cut.last_decode - cut.first_decode;
     audio->last_span = span;
+    audio->last_segment = &planner->request->segments[piece->segment];
     return 0;
 }
 

@@ -194,8 +194,10 @@ static int planner_narrow(struct planner *planner, struct vfile_piece *piece)
         struct sample_iter iter;
         sample_iter_init(&iter, track);
         for (const struct sample *sample; (sample = sample_iter_next(&iter)) != NULL;) {
-            if (sample->index < span->first || sample->index - span->first >= span->count)
+            if (sample->index < span->first)
                 continue;
+            if (sample->index - span->first >= span->count)
+                break;
             from = sample->offset < from ? sample->offset : from;
             to = sample->offset + sample->size > to ? sample->offset + sample->size : to;
         }

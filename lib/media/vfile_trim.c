@@ -21,6 +21,9 @@ static void plan_frame_find(
     sample_iter_init(&iter, track);
     for (const struct sample *sample; (sample = sample_iter_next(&iter)) != NULL;) {
         int64_t presentation = (int64_t)sample->decode_time + sample->composition;
+        // What follows a key frame is shown after the key frame before it.
+        if (sample->key && key.found && key.presentation > time)
+            break;
         if (sample->key) {
             previous_key = key;
             key =
