@@ -55,8 +55,8 @@ static struct catalog_segment footage_row_key(
 static int footage_open_moved(struct worker *worker, const struct footage *footage,
     const struct footage_segment *segment, char **cause)
 {
-    struct catalog_stream stream;
-    struct catalog_segment row;
+    struct catalog_stream stream = {0};
+    struct catalog_segment row = {0};
     enum catalog_status status = worker_open_catalog(worker, cause);
     if (status == CATALOG_OK)
         status =

@@ -41,7 +41,7 @@ static int http_resolve(const char *listen, struct addrinfo **info)
 
 static char *http_socket_address(int fd)
 {
-    struct sockaddr_storage storage;
+    struct sockaddr_storage storage = {0};
     socklen_t size = sizeof(storage);
     char host[INET6_ADDRSTRLEN], port[8];
     if (getsockname(fd, (struct sockaddr *)&storage, &size) < 0 ||

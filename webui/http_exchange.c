@@ -125,8 +125,8 @@ static struct MHD_Response *http_bytes_response(
     struct reply *reply, const struct http_outcome *outcome)
 {
     if (reply->fixed != NULL)
-        return MHD_create_response_from_buffer(outcome->length,
-            (char *)(uintptr_t)reply->fixed + outcome->offset, MHD_RESPMEM_PERSISTENT);
+        return MHD_create_response_from_buffer(
+            outcome->length, (char *)reply->fixed + outcome->offset, MHD_RESPMEM_PERSISTENT);
     if (outcome->offset > 0 || outcome->length < reply->body.size)
         return MHD_create_response_from_buffer(
             outcome->length, reply->body.data + outcome->offset, MHD_RESPMEM_MUST_COPY);

@@ -93,7 +93,7 @@ const char *peers_stream_state(
 
 void peers_complain(struct peers *peers, const struct conf *conf, json_t *reasons)
 {
-    const json_t *alarm;
+    json_t *alarm;
     size_t index;
     if (peer_status(&peers->supervisor, conf) == NULL)
         json_array_append_new(
@@ -103,5 +103,5 @@ void peers_complain(struct peers *peers, const struct conf *conf, json_t *reason
         json_array_append_new(
             reasons, reply_text("the indexer does not answer: %s", peers->indexer.cause));
     json_array_foreach(json_object_get(indexer, "alarms"), index, alarm)
-        json_array_append(reasons, (json_t *)(uintptr_t)alarm);
+        json_array_append(reasons, alarm);
 }

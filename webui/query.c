@@ -50,6 +50,8 @@ query_fail(struct query_error *error, const char *code, const char *field, const
     size_t used = 0;
     for (; *field != '\0' && used + 1 < sizeof(error->field); field++)
         error->field[used++] = isprint((unsigned char)*field) ? *field : '?';
+    if (used == 0)
+        error->field[used++] = '?';
     error->field[used] = '\0';
     va_list args;
     va_start(args, format);
@@ -155,7 +157,7 @@ static bool query_read_value(const struct query_rule *rule, const char *text,
 static bool query_read_pair(const char *pair, size_t length, const struct query_rule *rules,
     struct query_value *values, struct query_error *error)
 {
-    char name[sizeof(error->field)], text[QUERY_TEXT_SIZE];
+    char name[sizeof(error->field)] = "", text[QUERY_TEXT_SIZE] = "";
     const char *equals = memchr(pair, '=', length);
     size_t name_length = equals ? (size_t)(equals - pair) : length;
     if (!query_unescape(pair, name_length, true, name, sizeof(name)))

@@ -28,12 +28,12 @@ struct recents {
 
 void recent_retain(const struct recent *recent)
 {
-    atomic_fetch_add(&((struct recent_box *)(uintptr_t)recent)->references, 1);
+    atomic_fetch_add(&((struct recent_box *)recent)->references, 1);
 }
 
 void recent_release(const struct recent *recent)
 {
-    struct recent_box *box = (struct recent_box *)(uintptr_t)recent;
+    struct recent_box *box = (struct recent_box *)recent;
     if (box == NULL || atomic_fetch_sub(&box->references, 1) != 1)
         return;
     for (int i = 0; i < MEDIA_TRACKS_MAX; i++)

@@ -8,6 +8,7 @@
 // scale of a tenth of a microsecond.
 #define PLAN_SECONDS_MAX (INT64_C(1) << 32)
 #define PLAN_TIMESCALE_MAX 10000000
+#define PLAN_TIME_MAX_US (INT64_C(1) << 60)
 
 // The frame on screen at `time`: the last in presentation order that is not later; the first one
 // when all are.
@@ -91,9 +92,10 @@ static bool plan_summary_sane(const struct track_summary *summary)
 {
     if (summary->counts.samples == 0)
         return true;
+    if (summary->timescale == 0 || summary->timescale > PLAN_TIMESCALE_MAX)
+        return false;
     int64_t limit = PLAN_SECONDS_MAX * summary->timescale;
-    return summary->timescale > 0 && summary->timescale <= PLAN_TIMESCALE_MAX &&
-           summary->start > -limit && summary->start < limit &&
+    return summary->start > -limit && summary->start < limit &&
            summary->counts.duration < (uint64_t)limit &&
            summary->last_duration <= summary->counts.duration;
 }
@@ -108,8 +110,9 @@ int planner_check(struct planner *planner)
         if (!plan_summary_sane(&segment->tracks[VFILE_VIDEO]) ||
             !plan_summary_sane(&segment->tracks[VFILE_AUDIO]))
             return planner_refuse(planner, i, "its times are absurd");
-        if (segment->end_us / 2 - segment->start_us / 2 > PLAN_SECONDS_MAX * US_PER_SECOND / 2)
-            return planner_refuse(planner, i, "its time span is absurd");
+        if (segment->start_us < -PLAN_TIME_MAX_US || segment->end_us > PLAN_TIME_MAX_US ||
+            segment->end_us < segment->start_us)
+            return planner_refuse(planner, i, "its place in time is absurd");
         if (!plan_has_video(segment))
             continue;
         if (timescale != 0 && plan_video(segment)->timescale != timescale)

@@ -141,6 +141,7 @@ static void test_mistakes_name_their_field(void **state)
         {"start=1&text=a%0d%0ab", "bad_parameter", "text"},
         {"start=1&te%ff=1", "unknown_parameter", "te?"},
         {"start=1&%=1", "unknown_parameter", "?"},
+        {"start=1&=", "unknown_parameter", "?"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct query_value values[QUERY_PARAMETERS_MAX];

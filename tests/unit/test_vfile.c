@@ -330,7 +330,9 @@ static struct model_frame *model_frames(
             time += sample->duration;
         }
     }
-    qsort(frames, *count, sizeof(frames[0]), model_compare);
+    assert_non_null(frames);
+    if (frames != NULL)
+        qsort(frames, *count, sizeof(frames[0]), model_compare);
     return frames;
 }
 

@@ -1,0 +1,151 @@
+// links: kf-webui
+// The I/O thread: every job is done exactly once, in order, also when the thread ends.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+#include <semaphore.h>
+
+#include "webui/io.h"
+
+struct job {
+    struct io_job job;
+    int number;
+    bool ran;
+    int done;
+    bool expired;
+    sem_t *go; // waited for in run()
+    sem_t *begun;
+};
+
+static int order[64];
+static atomic_int order_count;
+static sem_t finished;
+
+static void job_run(struct io_job *job, void *context)
+{
+    struct job *self = (struct job *)job;
+    *(int *)context += 1;
+    self->ran = true;
+    if (self->begun != NULL)
+        sem_post(self->begun);
+    if (self->go != NULL)
+        sem_wait(self->go);
+}
+
+static void job_done(struct io_job *job, bool expired)
+{
+    struct job *self = (struct job *)job;
+    self->done++;
+    self->expired = expired;
+    order[order_count++] = self->number;
+    sem_post(&finished);
+}
+
+static struct job job_make(int number)
+{
+    return (struct job){.job = {.run = job_run, .done = job_done}, .number = number};
+}
+
+static void test_jobs_run_in_order(void **state)
+{
+    (void)state;
+    char *cause = NULL;
+    int context = 0;
+    struct job jobs[20];
+    sem_init(&finished, 0, 0);
+    order_count = 0;
+    struct io *io = io_start(&context, &cause);
+    assert_non_null(io);
+    for (int i = 0; i < 20; i++) {
+        jobs[i] = job_make(i);
+        io_submit(io, &jobs[i].job);
+    }
+    for (int i = 0; i < 20; i++)
+        sem_wait(&finished);
+    io_free(io);
+    assert_int_equal(context, 20);
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(order[i], i);
+        assert_true(jobs[i].ran);
+        assert_false(jobs[i].expired);
+        assert_int_equal(jobs[i].done, 1);
+    }
+}
+
+// While one job hangs, those that have waited too long are ended, and the hanging one is let be.
+static void test_waiting_jobs_expire(void **state)
+{
+    (void)state;
+    char *cause = NULL;
+    int context = 0;
+    sem_t go, begun;
+    sem_init(&go, 0, 0);
+    sem_init(&begun, 0, 0);
+    sem_init(&finished, 0, 0);
+    struct job hanging = job_make(0), waiting = job_make(1), late = job_make(2);
+    hanging.go = &go;
+    hanging.begun = &begun;
+    struct io *io = io_start(&context, &cause);
+    io_submit(io, &hanging.job);
+    sem_wait(&begun);
+    io_submit(io, &waiting.job);
+    io_submit(io, &late.job);
+    waiting.job.deadline_us = 0; // as if it had waited long
+    io_expire(io);
+    assert_int_equal(waiting.done, 1);
+    assert_true(waiting.expired);
+    assert_false(waiting.ran);
+    assert_int_equal(late.done, 0);
+    assert_int_equal(hanging.done, 0);
+    sem_post(&go);
+    sem_wait(&finished);
+    sem_wait(&finished);
+    sem_wait(&finished);
+    io_free(io);
+    assert_true(hanging.ran && !hanging.expired && late.ran && !late.expired);
+}
+
+static void test_a_stop_ends_all_jobs(void **state)
+{
+    (void)state;
+    char *cause = NULL;
+    int context = 0;
+    sem_t begun;
+    sem_init(&begun, 0, 0);
+    sem_init(&finished, 0, 0);
+    sem_t go;
+    sem_init(&go, 0, 0);
+    struct job running = job_make(0), waiting = job_make(1), after = job_make(2);
+    running.begun = &begun;
+    running.go = &go;
+    struct io *io = io_start(&context, &cause);
+    io_submit(io, &running.job);
+    sem_wait(&begun);
+    io_submit(io, &waiting.job);
+    sem_post(&go);
+    io_stop(io);
+    assert_true(io_stopping(io));
+    io_submit(io, &after.job);
+    assert_int_equal(running.done, 1);
+    assert_false(running.expired);
+    assert_int_equal(waiting.done, 1);
+    assert_int_equal(after.done, 1);
+    assert_true(after.expired);
+    assert_false(after.ran);
+    io_free(io);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_jobs_run_in_order),
+        cmocka_unit_test(test_waiting_jobs_expire),
+        cmocka_unit_test(test_a_stop_ends_all_jobs),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
