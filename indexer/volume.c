@@ -26,6 +26,8 @@ enum {
 // Copies grow under this name in the root, then get their own.
 #define VOLUME_INCOMING ".keepframe-incoming"
 
+#define VOLUME_PROBE ".keepframe-probe-link"
+
 // --- The mark ---
 
 static bool volume_uuid_valid(const char *text)
@@ -97,16 +99,15 @@ int volume_mark(const char *path, char uuid[VOLUME_UUID_SIZE], char **cause)
 // nor mount points tell.
 static bool volume_try_link(const struct volume *volume, const char *cache)
 {
-    char *name = xasprintf(".keepframe-probe.%d", (int)getpid());
-    char *file = xasprintf("%s/%s", cache, name);
+    char *file = xasprintf("%s/" VOLUME_PROBE, cache);
+    unlinkat(volume->root, VOLUME_PROBE, 0); // left by a life that was cut short
     int fd = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    bool links = fd >= 0 && linkat(AT_FDCWD, file, volume->root, name, 0) == 0;
+    bool links = fd >= 0 && linkat(AT_FDCWD, file, volume->root, VOLUME_PROBE, 0) == 0;
     if (fd >= 0)
         close(fd);
-    unlinkat(volume->root, name, 0);
+    unlinkat(volume->root, VOLUME_PROBE, 0);
     unlink(file);
     free(file);
-    free(name);
     return links;
 }
 
