@@ -173,7 +173,7 @@ def test_no_recorder_survives_a_killed_supervisor_and_all_is_indexed_later(pair,
 
 # --- Ended at a point of the indexer's work, by a preload library
 
-SEGMENT = "*/one/main/*-000001.mp4"
+SEGMENT = "-000001.mp4"  # part of the second segment's name in the cache
 
 
 def end_indexer_at(lab, point):
@@ -184,7 +184,8 @@ def end_indexer_at(lab, point):
     keepframe.configure({"one": {"url": camera.url("one")}}, recording=SHORT)
     once = keepframe.folder / "crashed"
     keepframe.start(env=lab.preload_env("crashpoint.so", CRASHPOINT=point,
-                                        CRASHPOINT_ONCE=str(once)))
+                                        CRASHPOINT_ONCE=str(once),
+                                        CRASHPOINT_PROGRAM="keepframe-indexer"))
     indexer = keepframe.wait_program("keepframe-indexer")
     keepframe.send(signal.SIGSTOP)
     try:
@@ -225,6 +226,14 @@ def assert_recovered(keepframe, build, original):
     assert not list((keepframe.video / ".quarantine").rglob("*.mp4"))
 
 
+def test_ended_in_the_middle_of_the_new_moov(lab, build):
+    keepframe = end_indexer_at(lab, f"pwrite:{SEGMENT}:1:half")
+    path = crashed_file(keepframe)
+    moov = media.top_boxes(path)[-1]
+    assert moov.type == "moov" and moov.offset + moov.size > path.stat().st_size
+    assert_recovered(keepframe, build, media.frame_hashes(path))
+
+
 def test_ended_between_the_new_moov_and_the_flip(lab, build):
     keepframe = end_indexer_at(lab, f"pwrite:{SEGMENT}:2:before")
     path = crashed_file(keepframe)
@@ -234,7 +243,7 @@ def test_ended_between_the_new_moov_and_the_flip(lab, build):
 
 
 def test_ended_between_the_flip_and_the_sync(lab, build):
-    keepframe = end_indexer_at(lab, f"fdatasync:{SEGMENT}:1:before")
+    keepframe = end_indexer_at(lab, f"pwrite:{SEGMENT}:2:after")
     path = crashed_file(keepframe)
     assert media.top_types(path) == ["ftyp", "mdat", "moov"]
     assert_recovered(keepframe, build, media.frame_hashes(path))
@@ -242,7 +251,7 @@ def test_ended_between_the_flip_and_the_sync(lab, build):
 
 def test_a_power_cut_between_the_flip_and_the_sync_loses_part_of_the_new_moov(lab, build):
     """The flip has reached the disk, half of the moov has not."""
-    keepframe = end_indexer_at(lab, f"fdatasync:{SEGMENT}:1:before")
+    keepframe = end_indexer_at(lab, f"pwrite:{SEGMENT}:2:after")
     path = crashed_file(keepframe)
     original = media.frame_hashes(path)
     moov = media.top_boxes(path)[-1]
