@@ -187,6 +187,7 @@ def end_indexer_at(lab, point):
                                         CRASHPOINT_ONCE=str(once),
                                         CRASHPOINT_PROGRAM="keepframe-indexer"))
     indexer = keepframe.wait_program("keepframe-indexer")
+    keepframe.wait_recorder("one")
     keepframe.send(signal.SIGSTOP)
     try:
         keepframe.wait_for(f"the indexer has reached {point}", once.exists)
