@@ -54,7 +54,7 @@ BROKEN = {
                          "password_file: /no/such/file}\n", [":2:", "password_file",
                                                               "/no/such/file"]),
     "open to the world": ("http: {listen: 0.0.0.0:8080}\ncameras: {}\n",
-                          [":1:", "listen", "0.0.0.0"]),
+                          [":1:", "http.listen", "loopback"]),
 }
 
 

@@ -26,12 +26,12 @@ def random_password(chance):
 
 
 def forms_of(secret):
-    """How the secret may look where it leaks: raw, percent-encoded, in JSON, in an ffconcat
-    script, and its parts (another escape may stand between them)."""
+    """How the secret may look where it leaks: raw, percent-encoded, and as JSON, YAML and an
+    ffconcat script write it."""
     encoded = quote(secret, safe="")
     lenient = quote(secret, safe="!$&'()*+,;=:\"")
     forms = {secret, encoded, encoded.lower(), lenient, lenient.lower(),
-             json.dumps(secret)[1:-1], secret.replace("'", "'\\''")}
+             json.dumps(secret)[1:-1], secret.replace("'", "''"), secret.replace("'", "'\\''")}
     return [form.encode() for form in forms]
 
 
