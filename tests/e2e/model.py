@@ -64,12 +64,10 @@ def _segment_frames(segment, path, kind):
             for (moment, sample), until in zip(moments, ends)]
 
 
-def shown_hashes(path, kind="video"):
-    """Hashes of the packets that are shown, in the order of presentation, and how long they are
-    shown (seconds): ffprobe's packet times after the edit list, and the end of the presentation,
-    which cuts the last one short."""
+def shown_packets(path, kind="video"):
+    """The packets that are shown, in the order of presentation, with ffprobe's times after the
+    edit list."""
     shown = sorted((packet for packet in media.packets(path, kind) if not packet.hidden),
                    key=lambda packet: packet.pts)
     assert shown, f"{path} shows nothing"
-    end = min(shown[-1].pts + shown[-1].duration, float(media.probe(path)["format"]["duration"]))
-    return [packet.hash for packet in shown], end - shown[0].pts
+    return shown
