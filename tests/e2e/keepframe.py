@@ -44,7 +44,7 @@ class Segment:
 
 
 class Keepframe:
-    def __init__(self, lab, name, data=None):
+    def __init__(self, lab, name, data=None, is_rival=False):
         self.lab = lab
         self.name = name
         self.folder = lab.folder / name
@@ -56,7 +56,7 @@ class Keepframe:
         self.config = self.folder / "keepframe.yaml"
         self.log = self.folder / "keepframe.log"
         self.process = None
-        self.address = None
+        self.is_rival = is_rival  # another one works in the same folders
 
     # --- Configuration
 
@@ -91,7 +91,8 @@ class Keepframe:
     def start(self, env=None, user=None):
         """Starts `keepframe run`; `user` is a numeric uid to run it as."""
         assert self.process is None, "it runs already"
-        (self.runtime / "webui.address").unlink(missing_ok=True)
+        if not self.is_rival:
+            (self.runtime / "webui.address").unlink(missing_ok=True)
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [self.lab.build.program("keepframe"), "run", "-c", str(self.config),
@@ -207,6 +208,11 @@ class Keepframe:
     def wait_log(self, *words):
         """The first line of the log that holds all these words, once there is one."""
         return self.wait_for(f"the log says {words}", lambda: self.log_lines(*words))[0]
+
+    def wait_log_count(self, word, count):
+        """Until the log says this word on that many lines."""
+        self.wait_for(f"the log says {word!r} {count} times",
+                      lambda: len(self.log_lines(word)) >= count)
 
     def ask(self, command, **arguments):
         """One command over control.sock, with its whole answer."""

@@ -70,9 +70,9 @@ class Lab:
         self.things.append(camera)
         return camera.start()
 
-    def keepframe(self, name=None, data=None):
+    def keepframe(self, name=None, data=None, is_rival=False):
         """A Keepframe that is not started yet."""
-        keepframe = Keepframe(self, name or f"keepframe{len(self.things)}", data)
+        keepframe = Keepframe(self, name or f"keepframe{len(self.things)}", data, is_rival)
         self.things.append(keepframe)
         return keepframe
 

@@ -284,7 +284,8 @@ def decode_complaints(path):
 def picture_after_seek(path, seconds):
     """Time of the first picture that ffmpeg decodes after seeking, in the file's own time."""
     done = run("ffmpeg", "-nostdin", "-v", "error", "-ss", f"{seconds:.6f}", "-copyts", "-i", path,
-               "-map", "0:v:0", "-frames:v", "1", "-f", "framemd5", "-")
+               "-map", "0:v:0", "-frames:v", "1", "-fps_mode", "passthrough",
+               "-enc_time_base", "1:90000", "-f", "framemd5", "-")
     lines = done.stdout.decode().splitlines()
     num, den = next(re.search(r"(\d+)/(\d+)", line) for line in lines
                     if line.startswith("#tb 0")).groups()

@@ -96,7 +96,8 @@ def test_each_segment_lasts_as_long_as_it_says(recording, name):
 @finished
 def test_each_segment_can_be_seeked(recording, name):
     for path in files_of(recording, name):
-        moments = [at_s for _, at_s in media.Movie(path).track("video").shown()]
+        video = media.Movie(path).track("video")
+        moments = [video.delay_s() + at_s for _, at_s in video.shown()]
         for expected in (moments[len(moments) * 3 // 10], moments[len(moments) * 8 // 10]):
             found = media.picture_after_seek(path, expected - 0.01)
             assert found == pytest.approx(expected, abs=0.002), path.name

@@ -90,7 +90,7 @@ def test_it_stops_as_fast_while_a_client_reads_slowly(running):
 
 def test_a_second_daemon_on_the_same_folders_refuses_to_run(running, lab):
     keepframe, _ = running
-    rival = lab.keepframe("rival", data=keepframe.data)
+    rival = lab.keepframe("rival", data=keepframe.data, is_rival=True)
     rival.config.write_text(keepframe.config.read_text())
     assert rival.run_to_end() == 1
     assert rival.log_lines(str(keepframe.runtime), "another keepframe", f"{keepframe.process.pid}")
