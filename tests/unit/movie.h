@@ -33,7 +33,8 @@ struct movie_track {
     uint32_t id;
     char handler[5];
     uint32_t timescale;
-    uint64_t duration; // tkhd
+    uint64_t duration;       // tkhd
+    uint64_t media_duration; // mdhd
     struct movie_edit edits[4];
     uint32_t edit_count;
     uint32_t entry_count; // of stsd
@@ -207,6 +208,8 @@ static inline void movie_read_track(struct movie_track *track, const struct movi
     track->id = (uint32_t)movie_number(tkhd.body + (wide ? 20 : 12), 4);
     track->duration = movie_number(tkhd.body + (wide ? 28 : 20), wide ? 8 : 4);
     track->timescale = (uint32_t)movie_number(mdhd.body + (mdhd.body[0] == 1 ? 20 : 12), 4);
+    track->media_duration =
+        movie_number(mdhd.body + (mdhd.body[0] == 1 ? 24 : 16), mdhd.body[0] == 1 ? 8 : 4);
     memcpy(track->handler, hdlr.body + 8, 4);
     if (edts.body != NULL) {
         struct movie_box elst = movie_child(&edts, "elst", true);
