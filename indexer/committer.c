@@ -185,7 +185,8 @@ static void committer_note(struct committer *committer, char *cause)
 {
     if (cause == NULL && committer->trouble != NULL)
         log_info("the catalog is written again");
-    else if (cause != NULL && (committer->trouble == NULL || strcmp(cause, committer->trouble)))
+    else if (cause != NULL &&
+             (committer->trouble == NULL || strcmp(cause, committer->trouble) != 0))
         log_err("the catalog can not be written, footage waits in the cache: %s", cause);
     free(committer->trouble);
     committer->trouble = cause;

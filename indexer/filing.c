@@ -197,6 +197,13 @@ static void filing_summarize(struct filing *filing, const struct filing_work *wo
         track_summarize(track, &summary->summary);
     }
     sample_table_encode(&filing->media, &filing->packed);
+    // The row may have to wait for long, and the packed table is all that is still wanted.
+    for (size_t i = 0; i < filing->media.track_count; i++) {
+        struct media_track *track = &filing->media.tracks[i];
+        free(track->samples);
+        track->samples = NULL;
+        track->sample_count = track->sample_capacity = 0;
+    }
 }
 
 static enum filing_result filing_file(struct filing *filing, struct filing_work *work)

@@ -40,7 +40,7 @@ struct filing {
     const char *reason; // a word for the counters
     char *cause;
     struct catalog_segment row; // without the catalog's ids
-    struct media_segment media; // its sample entries are wanted for the ids
+    struct media_segment media; // the tracks with their sample entries, without their samples
     struct buf packed;
     uint32_t skipped; // fragments that were not believed
     int64_t busy_us;  // how long it took
@@ -48,6 +48,6 @@ struct filing {
     void *owner; // the caller's
 };
 
-// `filing->time` moves on with FILING_DONE only.
-void filing_run(struct worker_job *filing);
+// The worker's side; the job is the struct's own. `time` moves on with FILING_DONE only.
+void filing_run(struct worker_job *job);
 void filing_free(struct filing *filing);

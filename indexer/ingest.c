@@ -21,6 +21,7 @@
 
 enum {
     INGEST_CLOSING_TRIES = 50,
+    INGEST_UNCOMMITTED_MAX = 2000, // while the catalog can not be written, the cache is the queue
 };
 
 #define INGEST_CLOSING_US (US_PER_SECOND / 10) // between the event and the lease
@@ -348,7 +349,7 @@ static void ingest_filing_done(struct worker_job *job)
 static int ingest_ask_catalog(struct ingest_stream *stream, struct filing *filing)
 {
     char *cause = NULL;
-    struct catalog_segment row;
+    struct catalog_segment row = {0};
     enum catalog_status status = CATALOG_NONE;
     if (ingest_stream_find_id(stream, &status, &cause))
         status = catalog_segment_find(stream->indexer->catalog, stream->id, filing->file.id.run,
@@ -402,7 +403,8 @@ static void ingest_submit(struct ingest_stream *stream, struct ingest_file *file
 static void ingest_step(struct ingest_stream *stream)
 {
     struct indexer *indexer = stream->indexer;
-    if (stream->filing || indexer->volume == NULL || indexer->stopping)
+    if (stream->filing || indexer->volume == NULL || indexer->stopping ||
+        committer_pending(indexer->committer) >= INGEST_UNCOMMITTED_MAX)
         return;
     int64_t now_us = time_monotonic_us();
     int64_t waiting_run = -1;
@@ -418,10 +420,10 @@ static void ingest_step(struct ingest_stream *stream)
 
 // --- What happens ---
 
-void ingest_changed(const char *camera, const char *stream_name, const char *closed, void *arg)
+void ingest_changed(const char *camera, const char *name, const char *closed, void *arg)
 {
     struct ingest *ingest = arg;
-    struct ingest_stream *stream = ingest_stream(ingest, camera, stream_name);
+    struct ingest_stream *stream = ingest_stream(ingest, camera, name);
     int64_t run;
     uint32_t number;
     if (closed != NULL && segment_file_parse(closed, &run, &number)) {

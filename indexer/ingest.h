@@ -16,8 +16,8 @@ struct ingest *ingest_new(struct indexer *indexer);
 void ingest_free(struct ingest *ingest);
 
 // A stream's directory has changed; `closed` names a file that a writer has closed, or is NULL
-// (watch_fn).
-void ingest_changed(const char *camera, const char *stream, const char *closed, void *ingest);
+// (watch_fn; `arg` is the ingest).
+void ingest_changed(const char *camera, const char *name, const char *closed, void *arg);
 
 // For the loop's tick: takes up what had to wait.
 void ingest_tick(struct ingest *ingest, int64_t now_us);

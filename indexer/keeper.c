@@ -150,7 +150,7 @@ static void keeper_done(struct worker_job *job)
     struct keeper *keeper = (struct keeper *)job;
     struct indexer *indexer = keeper->indexer;
     keeper->busy = false;
-    if (!job->ran)
+    if (!job->ran || indexer->stopping)
         return;
     indexer->volume = keeper->cause == NULL ? keeper->volume : NULL;
     keeper_note(keeper);
