@@ -93,9 +93,10 @@ class Keepframe:
         assert self.process is None, "it runs already"
         if not self.is_rival:
             (self.runtime / "webui.address").unlink(missing_ok=True)
+        find = self.lab.build.program if user is None else self.lab.program_for_all
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [self.lab.build.program("keepframe"), "run", "-c", str(self.config),
+                [find("keepframe"), "run", "-c", str(self.config),
                  "--data", str(self.data), "--debug"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder,
                 env=env or self.lab.env(), start_new_session=True, user=user, group=user,

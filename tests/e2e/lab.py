@@ -49,6 +49,12 @@ class Lab:
         self.things = []
         self.cleanups = []
 
+    def program_for_all(self, name):
+        """A copy of a program that every user can reach, wherever the build is."""
+        folder = self.folder / "bin"
+        folder.mkdir(exist_ok=True)
+        return shutil.copy(self.build.program(name), folder / name)
+
     def env(self, **extra):
         """The environment of everything started here. Sanitizers report into files of their own."""
         env = {key: value for key, value in os.environ.items() if not key.endswith("SAN_OPTIONS")}
