@@ -8,6 +8,7 @@ import { Timeline, joinSegments } from "./timeline.js";
 
 const REFRESH_MS = 5000;
 const CLICK_LENGTH_MS = 60000; // what a click into the footage plays
+const FIT_MS = 2 * 3600000; // a day with less footage than this is shown close up
 const RANGE_MAX_MS = 31 * 86400000;
 const $ = (id) => document.getElementById(id);
 
@@ -17,6 +18,7 @@ const page = {
   day: dayText(new Date()),
   spans: [],
   cameras: [],
+  fit: false, // the bar shows the footage alone, not the whole day
   shown: null, // {start, end} of what plays
 };
 
@@ -101,7 +103,7 @@ function choose(camera, stream, day) {
   $("day").value = day;
   history.replaceState(null, "", `#${camera}/${stream}/${day}`);
   timeline.spans = [];
-  timeline.setDay(...dayBounds(day));
+  timeline.setView(...dayBounds(day));
   drawCameras();
   if (other) stopVideo();
   refreshDay(true);
@@ -121,9 +123,25 @@ async function refreshDay(fresh = false) {
   if (camera !== page.camera || stream !== page.stream || day !== page.day) return;
   page.spans = joinSegments(segments);
   timeline.spans = page.spans;
-  timeline.draw();
+  if (fresh) page.fit = extent() !== null && extent()[1] - extent()[0] < FIT_MS;
+  showView();
   drawSpans(start, end);
   if (fresh) pickNewest(start, end);
+}
+
+// From the day's first footage to its last; null when there is none.
+function extent() {
+  const [start, end] = dayBounds(page.day);
+  if (page.spans.length === 0) return null;
+  return [Math.max(page.spans[0].start, start), Math.min(page.spans.at(-1).end, end)];
+}
+
+function showView() {
+  const [start, end] = dayBounds(page.day);
+  const [first, last] = (page.fit && extent()) || [start, end];
+  const margin = page.fit ? Math.max((last - first) / 20, 60000) : 0;
+  timeline.setView(Math.max(first - margin, start), Math.min(last + margin, end));
+  $("fit").setAttribute("aria-pressed", String(page.fit));
 }
 
 function drawSpans(start, end) {
@@ -281,6 +299,10 @@ $("day-after").addEventListener("click", () => choose(page.camera, page.stream, 
 $("day-last").addEventListener("click", () => {
   const stream = findStream(page.camera, page.stream);
   if (stream) choose(page.camera, page.stream, newestDay(stream));
+});
+$("fit").addEventListener("click", () => {
+  page.fit = !page.fit;
+  showView();
 });
 for (const id of ["from", "to", "audio", "keyframe"]) $(id).addEventListener("change", rangeChanged);
 $("range").addEventListener("submit", (event) => {

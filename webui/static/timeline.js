@@ -7,6 +7,7 @@ const WIDTH = 10000; // of the drawing; milliseconds would be beyond what a draw
 const HEIGHT = 100;
 const JOIN_MS = 1000; // footage that follows so closely is one span
 const CLICK_PIXELS = 5;
+const STEPS_MS = [60000, 300000, 600000, 1800000, 3600000, 10800000]; // between labels
 
 /** Consecutive segments as spans: [{start, end, bytes, open}], times in ms. */
 export function joinSegments(segments) {
@@ -32,7 +33,7 @@ export class Timeline {
     this.spans = [];
     this.pick = null;
     this.played = null;
-    this.setDay(0, 86400000);
+    this.setView(0, 86400000);
     svg.addEventListener("pointerdown", (event) => this.#down(event));
     svg.addEventListener("pointermove", (event) => this.#move(event));
     svg.addEventListener("pointerup", (event) => this.#up(event));
@@ -40,24 +41,36 @@ export class Timeline {
     svg.addEventListener("pointerleave", () => { this.pointer.value = ""; });
   }
 
-  setDay(start, end) {
+  /** Shows the time from start to end: a day, or a part of it. */
+  setView(start, end) {
     Object.assign(this, { start, end });
-    this.hours.replaceChildren();
+    const step = STEPS_MS.find((one) => (end - start) / one <= 9) ?? STEPS_MS.at(-1);
     const day = new Date(start);
-    for (let hour = 0; hour <= 24; hour += 3) {
-      const ms = new Date(day.getFullYear(), day.getMonth(), day.getDate(), hour).getTime();
-      const label = document.createElement("span");
-      label.textContent = String(hour).padStart(2, "0");
-      label.style.left = `${Math.min(Math.max(this.#share(ms) * 100, 1), 99)}%`;
-      this.hours.append(label);
+    this.ticks = [];
+    this.hours.replaceChildren();
+    // Counted from local midnight, hour by hour, so that a change of clocks moves no label.
+    for (let hour = 0; hour <= 26; hour++) {
+      const from = new Date(day.getFullYear(), day.getMonth(), day.getDate(), hour).getTime();
+      for (let ms = from; ms < from + 3600000; ms += Math.min(step, 3600000))
+        if (ms >= start && ms <= end) this.#label(ms, step, hour);
     }
     this.draw();
+  }
+
+  #label(ms, step, hour) {
+    this.ticks.push(ms);
+    if (step > 3600000 && hour % (step / 3600000) !== 0) return;
+    const label = document.createElement("span");
+    const text = ms === this.end && ms - this.start > 80000000 ? "24:00" : clockText(ms).slice(0, 5);
+    label.textContent = step >= 3600000 ? text.slice(0, 2) : text;
+    label.style.left = `${Math.min(Math.max(this.#share(ms) * 100, 1), 99)}%`;
+    this.hours.append(label);
   }
 
   draw() {
     this.svg.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT}`);
     const parts = [];
-    for (let ms = this.start + 3600000; ms < this.end; ms += 3600000) parts.push(this.#line(ms, "hour"));
+    for (const ms of this.ticks) parts.push(this.#line(ms, "hour"));
     for (const span of this.spans)
       parts.push(this.#box(span.start, span.end, span.open ? "footage open" : "footage", 18, 64));
     const now = Date.now();
