@@ -10,7 +10,8 @@
 #include "lib/core/log.h"
 
 enum {
-    COMMITTER_RETRY_TICKS = 5, // after a failure, in seconds
+    COMMITTER_RETRY_TICKS = 5,  // after a failure, in seconds
+    COMMITTER_FAILURES_MAX = 8, // of single changes in one round
 };
 
 struct committer_list {
@@ -146,6 +147,7 @@ static enum catalog_status committer_apply(
     return status;
 }
 
+// Commits all of the list in one transaction, or nothing of it.
 static bool committer_commit(struct committer_round *round, struct committer_list *list)
 {
     if (list->count == 0)
@@ -172,11 +174,30 @@ static bool committer_commit(struct committer_round *round, struct committer_lis
     return false;
 }
 
+// Commits the changes of a list that failed as a whole one by one, so that one that the catalog
+// refuses holds up no other. Those that fail go behind the rest; after some of them the catalog
+// itself is taken to be at fault.
+static void committer_commit_apart(struct committer_round *round, struct committer_list *list)
+{
+    struct committer_list failed, one;
+    committer_list_init(&failed);
+    for (struct commit *commit;
+         failed.count < COMMITTER_FAILURES_MAX && (commit = committer_list_take(list)) != NULL;) {
+        committer_list_init(&one);
+        committer_list_put(&one, commit);
+        if (!committer_commit(round, &one))
+            committer_list_move(&failed, &one);
+    }
+    committer_list_move(list, &failed);
+}
+
 static void committer_work(struct worker_job *job)
 {
     struct committer_round *round = (struct committer_round *)job;
-    committer_commit(round, &round->deletions);
-    committer_commit(round, &round->additions);
+    if (!committer_commit(round, &round->deletions))
+        committer_commit_apart(round, &round->deletions);
+    if (!committer_commit(round, &round->additions))
+        committer_commit_apart(round, &round->additions);
 }
 
 // --- In the loop ---

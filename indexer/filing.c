@@ -18,6 +18,11 @@
 #include "lib/media/codec.h"
 #include "lib/media/samples.h"
 
+// Where the clock of a stream may stand, and where it may lie in UTC: times that the catalog's days
+// and names can hold, with room for sums. Anything else is damage or malice.
+#define FILING_MEDIA_US_MAX (INT64_C(1000) * 366 * US_PER_DAY)
+#define FILING_UTC_US_MAX (INT64_C(253402300799) * US_PER_SECOND) // the end of the year 9999
+
 // What is known of the file while it is worked on.
 struct filing_work {
     int fd; // for reading
@@ -118,6 +123,20 @@ static bool filing_is_ours(const struct filing *filing, const struct mp4_tags *t
     return strcmp(identity, tags->identity) == 0;
 }
 
+// Whether the catalog can take a segment of that span.
+static bool filing_span_plausible(int64_t start_us, int64_t end_us)
+{
+    return start_us >= 0 && end_us >= start_us && end_us <= FILING_UTC_US_MAX &&
+           end_us - start_us <= CATALOG_DURATION_US_MAX;
+}
+
+static enum filing_result filing_implausible(
+    struct filing *filing, struct filing_work *work, const char *what, int64_t time_us)
+{
+    return filing_quarantine(filing, work, "implausible",
+        xasprintf("it claims to %s %" PRId64 " s", what, time_us / US_PER_SECOND));
+}
+
 static enum filing_result filing_place(struct filing *filing, struct filing_work *work)
 {
     struct segtime_segment segment = {
@@ -129,17 +148,22 @@ static enum filing_result filing_place(struct filing *filing, struct filing_work
     };
     if (!media_segment_span(&filing->media, &segment.media_start_us, &segment.media_duration_us))
         return filing_quarantine(filing, work, "unreadable", xstrdup("it holds no sample"));
-    if (segment.media_duration_us > CATALOG_DURATION_US_MAX)
-        return filing_quarantine(filing, work, "implausible",
-            xasprintf(
-                "it claims to last %" PRId64 " s", segment.media_duration_us / US_PER_SECOND));
-    if (work->state >= SEAL_WRITTEN && filing_is_ours(filing, &work->tags)) {
+    if (segment.media_duration_us < 0 || segment.media_duration_us > CATALOG_DURATION_US_MAX)
+        return filing_implausible(filing, work, "last", segment.media_duration_us);
+    if (segment.media_start_us < -FILING_MEDIA_US_MAX ||
+        segment.media_start_us > FILING_MEDIA_US_MAX)
+        return filing_implausible(filing, work, "begin at a media time of", segment.media_start_us);
+    if (work->state >= SEAL_WRITTEN && filing_is_ours(filing, &work->tags) &&
+        filing_span_plausible(work->tags.start_us, work->tags.end_us)) {
         filing_adopt(filing, work, &segment);
         return FILING_DONE;
     }
     if (!segtime_place(
             &filing->time, &segment, filing->alone, &filing->row.start_us, &filing->row.end_us))
         return FILING_WAITS;
+    if (!filing_span_plausible(filing->row.start_us, filing->row.end_us))
+        return filing_implausible(
+            filing, work, "have been recorded at the epoch's second", filing->row.start_us);
     filing->row.utc_offset_s = time_local_offset(filing->row.start_us);
     return FILING_DONE;
 }

@@ -302,6 +302,61 @@ static void nonsense_goes_to_the_quarantine_with_its_reason(void **state)
     }
 }
 
+static void footage_before_the_epoch_is_implausible(void **state)
+{
+    struct fixture *fixture = *state;
+    cache_put(fixture, 0, "h264-000000", NULL);
+    struct filing *filing = filing_new(fixture, 0);
+    filing->alone = true;
+    filing->file.birth_us = 0;
+    filing->file.written_us = 1;
+    filing_run(&filing->job);
+    assert_int_equal(filing->result, FILING_QUARANTINED);
+    assert_string_equal(filing->reason, "implausible");
+    assert_int_equal(stat_in(fixture->video, "yard").st_mode, 0);
+    filing_free(filing);
+}
+
+// Writes `text` over the last place where `old`, of the same length, stands in the cache file.
+static void cache_replace(
+    const struct fixture *fixture, uint32_t number, const char *old, const char *text)
+{
+    char *path = cache_path(fixture, number), *cause = NULL;
+    size_t size, length = strlen(old);
+    char *data = fs_read_file(path, 1 << 20, &size, &cause);
+    assert_non_null(data);
+    char *at = NULL;
+    for (size_t i = 0; i + length <= size; i++) {
+        if (memcmp(data + i, old, length) == 0)
+            at = data + i;
+    }
+    assert_non_null(at);
+    memcpy(at, text, length);
+    assert_int_equal(fs_write_file(path, data, size, 0640, &cause), 0);
+    free(data);
+    free(path);
+}
+
+static void tags_of_no_plausible_time_are_not_believed(void **state)
+{
+    static const char *const ends[] = {
+        "9999-12-31T23:59:59.000000Z", "1970-01-01T00:00:00.000000Z"};
+    struct fixture *fixture = *state;
+    for (uint32_t i = 0; i < ARRAY_LENGTH(ends); i++) {
+        cache_put(fixture, i + 1, "h264-000001", NULL);
+        struct filing *filing = file_now(fixture, i + 1, FILING_DONE);
+        int64_t start_us = filing->row.start_us, end_us = filing->row.end_us;
+        char end[TIME_TEXT_SIZE];
+        time_format_utc(end_us, end);
+        filing_free(filing);
+        cache_replace(fixture, i + 1, end, ends[i]);
+        filing = file_now(fixture, i + 1, FILING_DONE);
+        assert_int_equal(filing->row.start_us, start_us);
+        assert_int_equal(filing->row.end_us, end_us);
+        filing_free(filing);
+    }
+}
+
 static void the_quarantine_is_bounded(void **state)
 {
     struct fixture *fixture = *state;
@@ -389,6 +444,8 @@ int main(void)
         FILING_TEST(the_first_of_a_run_waits_for_the_second_or_the_end),
         FILING_TEST(an_empty_file_goes_when_its_run_is_over),
         FILING_TEST(nonsense_goes_to_the_quarantine_with_its_reason),
+        FILING_TEST(footage_before_the_epoch_is_implausible),
+        FILING_TEST(tags_of_no_plausible_time_are_not_believed),
         FILING_TEST(the_quarantine_is_bounded),
         FILING_TEST(deleting_takes_empty_directories_and_leaves_the_root),
         FILING_TEST(only_the_right_volume_is_opened),
