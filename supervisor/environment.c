@@ -17,12 +17,25 @@ static bool environment_is_ours(const char *variable)
     return false;
 }
 
+enum {
+    ENVIRONMENT_SECRET_LENGTH_MIN = 4,
+};
+
+// Whether the value holds the secret. A very short one stands in half of all values by chance, so
+// it must be the whole one.
+static bool environment_holds(const char *value, const char *secret)
+{
+    if (strlen(secret) < ENVIRONMENT_SECRET_LENGTH_MIN)
+        return strcmp(value, secret) == 0;
+    return strstr(value, secret) != NULL;
+}
+
 static bool environment_has_secret(const char *variable, const struct config *config)
 {
     const char *value = strchr(variable, '=');
     for (size_t i = 0; value && i < config->stream_count; i++) {
         const char *password = config->streams[i].password;
-        if (password != NULL && strstr(value + 1, password) != NULL)
+        if (password != NULL && environment_holds(value + 1, password))
             return true;
     }
     return false;

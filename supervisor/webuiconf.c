@@ -22,10 +22,11 @@ static json_t *webuiconf_streams(const struct config *config)
     json_t *streams = json_array();
     for (size_t i = 0; i < config->stream_count; i++) {
         const struct config_stream *stream = &config->streams[i];
-        json_array_append_new(
-            streams, json_pack("{s:s, s:s, s:I, s:b}", "camera", stream->camera, "stream",
-                         stream->name, "segment_us", (json_int_t)stream->recording.segment_us,
-                         "enabled", stream->recording.enabled));
+        const struct config_recording *recording = &stream->recording;
+        json_array_append_new(streams,
+            json_pack("{s:s, s:s, s:I, s:I, s:b}", "camera", stream->camera, "stream", stream->name,
+                "segment_us", (json_int_t)recording->segment_us, "latency_us",
+                (json_int_t)recording->latency_us, "enabled", recording->enabled));
     }
     return streams;
 }

@@ -24,8 +24,13 @@ static struct config_stream streams[] = {
         .url = "rtsp://camera.example/x",
         .username = "nvrnvr",
         .password = "geheim99",
-        .recording = {.segment_us = 60000000, .enabled = true}},
-    {.camera = "a", .name = "sub", .url = "rtsp://h/", .recording = {.segment_us = 2000000}},
+        .recording = {.segment_us = 60000000, .latency_us = 150000, .enabled = true}},
+    {.camera = "a",
+        .name = "sub",
+        .url = "rtsp://h/",
+        .username = "nvr",
+        .password = "/",
+        .recording = {.segment_us = 2000000}},
 };
 
 static struct config config_for_test(char *runtime)
@@ -54,9 +59,9 @@ static void test_file(void **state)
         json_loads("{\"version\":1,\"node\":\"n\",\"database\":\"/d\",\"cache\":\"/c\","
                    "\"listen\":\"127.0.0.1:8080\",\"volumes\":[{\"path\":\"/v\"}],"
                    "\"streams\":[{\"camera\":\"a\",\"stream\":\"main\","
-                   "\"segment_us\":60000000,\"enabled\":true},"
+                   "\"segment_us\":60000000,\"latency_us\":150000,\"enabled\":true},"
                    "{\"camera\":\"a\",\"stream\":\"sub\",\"segment_us\":2000000,"
-                   "\"enabled\":false}]}",
+                   "\"latency_us\":0,\"enabled\":false}]}",
             0, NULL);
     assert_true(json_equal(json, expected));
     struct stat info;
@@ -85,12 +90,14 @@ static void test_environment(void **state)
     struct config config = config_for_test("/r");
     setenv("KF_TEST_PASSWORD", "x-geheim99-y", 1);
     setenv("KF_TEST_OTHER", "geheim", 1);
+    setenv("KF_TEST_SHORT", "/", 1);
     setenv("NOTIFY_SOCKET", "/nonexistent", 1);
     char **plain = environment_new(&config, false), **without = environment_new(&config, true);
     assert_true(has_variable(plain, "KF_TEST_PASSWORD="));
     assert_false(has_variable(without, "KF_TEST_PASSWORD="));
     assert_true(has_variable(without, "KF_TEST_OTHER=geheim"));
     assert_true(has_variable(without, "PATH="));
+    assert_false(has_variable(without, "KF_TEST_SHORT="));
     assert_false(has_variable(plain, "NOTIFY_SOCKET="));
     assert_false(has_variable(without, "NOTIFY_SOCKET="));
     environment_free(plain);
