@@ -21,7 +21,7 @@ enum {
 static bool api_catalog_failed(struct reply *reply, enum catalog_status status, char *cause)
 {
     if (status == CATALOG_BUSY)
-        reply_busy(reply, cause);
+        reply_busy(reply);
     else if (status == CATALOG_ERROR)
         reply_error(reply, 503, "catalog_unreadable", NULL, "%s", cause);
     free(cause);
@@ -41,7 +41,7 @@ void api_health(struct worker *worker, const struct request *request, struct rep
     if (status == CATALOG_OK)
         status = worker_check(worker, catalog_streams(worker->catalog, &streams, &count, &cause));
     if (status == CATALOG_BUSY)
-        json_array_append_new(reasons, reply_text("catalog not there yet: %s", cause));
+        json_array_append_new(reasons, json_string(REPLY_BUSY));
     else if (status != CATALOG_OK)
         json_array_append_new(reasons, reply_text("the catalog can not be read: %s", cause));
     free(streams);

@@ -9,6 +9,7 @@
 #include "lib/core/alloc.h"
 #include "lib/core/log.h"
 #include "webui/footage.h"
+#include "webui/reply.h"
 #include "webui/tables.h"
 
 static const char *footage_volume_path(const struct footage *footage, int64_t volume_id)
@@ -17,6 +18,15 @@ static const char *footage_volume_path(const struct footage *footage, int64_t vo
         if (footage->volumes[i].id == volume_id)
             return footage->volumes[i].path;
     return NULL;
+}
+
+// A catalog that is busy gives no cause. Returns the status.
+static enum catalog_status footage_check(
+    struct worker *worker, enum catalog_status status, char **cause)
+{
+    if (status == CATALOG_BUSY)
+        *cause = xstrdup(REPLY_BUSY);
+    return worker_check(worker, status);
 }
 
 static int footage_open_path(const char *path, char **cause)
@@ -66,13 +76,13 @@ static int footage_open_moved(struct worker *worker, const struct footage *foota
             worker->catalog, stream.id, segment->run, segment->number, &row, cause);
     if (status == CATALOG_NONE)
         *cause = xasprintf("the segment is gone");
-    if (worker_check(worker, status) != CATALOG_OK)
+    if (footage_check(worker, status, cause) != CATALOG_OK)
         return -1;
     struct catalog_volume *volumes = NULL;
     size_t count = 0;
     int fd = -1;
-    if (worker_check(worker, catalog_volumes(worker->catalog, &volumes, &count, cause)) ==
-        CATALOG_OK) {
+    status = catalog_volumes(worker->catalog, &volumes, &count, cause);
+    if (footage_check(worker, status, cause) == CATALOG_OK) {
         const struct footage now = {.volumes = volumes, .volume_count = count};
         fd = footage_open_volume(&now, row.volume_id, row.key, cause);
         for (size_t i = 0; i < count; i++)
@@ -129,9 +139,8 @@ const struct sample_table *footage_table(struct worker *worker, const struct foo
     const struct catalog_segment row = footage_row_key(footage, segment);
     enum catalog_status status = worker_open_catalog(worker, cause);
     if (status == CATALOG_OK)
-        status =
-            worker_check(worker, tables_get(worker->tables, worker->catalog, &row, &table, cause));
-    if (status == CATALOG_NONE)
+        status = tables_get(worker->tables, worker->catalog, &row, &table, cause);
+    if (footage_check(worker, status, cause) == CATALOG_NONE)
         status = footage_table_from_file(worker, footage, segment, &table, cause);
     return status == CATALOG_OK ? table : NULL;
 }

@@ -86,7 +86,7 @@ static bool playback_load_failed(struct reply *reply, const struct layout_key *k
     enum catalog_status status, const char *cause)
 {
     if (status == CATALOG_BUSY)
-        reply_busy(reply, cause);
+        reply_busy(reply);
     else if (status == CATALOG_NONE)
         reply_error(reply, 404, "stream_not_found", NULL, "there is no stream \"%s/%s\"",
             key->camera, key->stream);

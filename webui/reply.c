@@ -85,9 +85,9 @@ void reply_error(struct reply *reply, unsigned status, const char *code, const c
             "{s:{s:s, s:o, s:s?}}", "error", "code", code, "message", message, "field", field));
 }
 
-void reply_busy(struct reply *reply, const char *cause)
+void reply_busy(struct reply *reply)
 {
-    reply_error(reply, 503, "catalog_busy", NULL, "%s", cause);
+    reply_error(reply, 503, "catalog_busy", NULL, REPLY_BUSY);
     reply_header(reply, "Retry-After", "1");
 }
 

@@ -62,7 +62,8 @@ void reply_error(struct reply *reply, unsigned status, const char *code, const c
     const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 // The answer while the catalog can not be read because its writer is only starting: 503, try again.
-void reply_busy(struct reply *reply, const char *cause);
+#define REPLY_BUSY "the catalog is not there yet, or its writer is only starting: try again"
+void reply_busy(struct reply *reply);
 
 // A JSON string, also of bytes that are no UTF-8: those become '?'.
 json_t *reply_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
