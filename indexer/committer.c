@@ -121,8 +121,7 @@ static enum catalog_status committer_expire(
     enum catalog_status status = catalog_streams(catalog, &streams, &count, cause);
     for (size_t i = 0; status == CATALOG_OK && i < count; i++)
         status = catalog_runs_expire(catalog, streams[i].id, commit->before_us, cause);
-    if (status == CATALOG_OK)
-        free(streams);
+    free(streams);
     return status;
 }
 
