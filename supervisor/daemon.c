@@ -392,7 +392,7 @@ static int daemon_prepare(struct daemon *daemon, char **cause)
         return EXIT_FAILURE;
     if (startup_check_ffmpeg(config, cause) < 0)
         return EX_CONFIG;
-    int stale = run_end_stale(config->storage.cache);
+    int stale = run_end_stale(config->storage.cache, config->node);
     if (stale > 0)
         log_info("%d runs of an earlier supervisor had no end", stale);
     if (webuiconf_write(config, cause) < 0)

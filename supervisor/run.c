@@ -136,11 +136,38 @@ static int64_t run_last_write_us(const char *directory, int64_t run)
     return newest_us;
 }
 
-static bool run_end_one(const char *directory, const char *path, int64_t run)
+// Whether the file holds nothing, or zeros: it was made shortly before the power was cut.
+static bool run_file_is_blank(const char *path)
+{
+    char byte = '\0';
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    ssize_t got = fd < 0 ? -1 : read(fd, &byte, 1);
+    if (fd >= 0)
+        close(fd);
+    return got == 0 || (got == 1 && byte == '\0');
+}
+
+// What the names tell of a run whose file is blank.
+static struct runfile run_from_names(const char *directory, int64_t run, const char *node)
+{
+    const char *stream = strrchr(directory, '/');
+    const char *camera = memrchr(directory, '/', (size_t)(stream - directory));
+    return (struct runfile){
+        .camera = xstrndup(camera + 1, (size_t)(stream - camera - 1)),
+        .stream = xstrdup(stream + 1),
+        .run = run,
+        .node = xstrdup(node),
+        .start_us = run * 1000,
+    };
+}
+
+static bool run_end_one(const char *directory, const char *path, int64_t run, const char *node)
 {
     struct runfile file;
     char *cause = NULL;
-    if (runfile_load(&file, path, &cause) < 0) {
+    if (run_file_is_blank(path)) {
+        file = run_from_names(directory, run, node);
+    } else if (runfile_load(&file, path, &cause) < 0) {
         log_warn("%s", cause);
         free(cause);
         return false;
@@ -160,7 +187,7 @@ static bool run_end_one(const char *directory, const char *path, int64_t run)
     return is_open;
 }
 
-static int run_end_stale_in(const char *directory)
+static int run_end_stale_in(const char *directory, const char *node)
 {
     DIR *entries = opendir(directory);
     int count = 0;
@@ -171,7 +198,7 @@ static int run_end_stale_in(const char *directory)
         if (name == RUN_NAME_TEMPORARY)
             unlink(path);
         else if (name == RUN_NAME_FILE)
-            count += run_end_one(directory, path, run);
+            count += run_end_one(directory, path, run, node);
         free(path);
     }
     if (entries != NULL)
@@ -180,17 +207,17 @@ static int run_end_stale_in(const char *directory)
 }
 
 // Visits the directories `depth` levels below.
-static int run_end_stale_below(const char *directory, int depth)
+static int run_end_stale_below(const char *directory, const char *node, int depth)
 {
     if (depth == 0)
-        return run_end_stale_in(directory);
+        return run_end_stale_in(directory, node);
     DIR *entries = opendir(directory);
     int count = 0;
     for (const struct dirent *entry; entries && (entry = readdir(entries)) != NULL;) {
         if (entry->d_name[0] == '.' || (entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN))
             continue;
         char *path = xasprintf("%s/%s", directory, entry->d_name);
-        count += run_end_stale_below(path, depth - 1);
+        count += run_end_stale_below(path, node, depth - 1);
         free(path);
     }
     if (entries != NULL)
@@ -198,7 +225,7 @@ static int run_end_stale_below(const char *directory, int depth)
     return count;
 }
 
-int run_end_stale(const char *cache)
+int run_end_stale(const char *cache, const char *node)
 {
-    return run_end_stale_below(cache, 2);
+    return run_end_stale_below(cache, node, 2);
 }

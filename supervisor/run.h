@@ -15,5 +15,6 @@ char *run_segment_path(const char *directory, int64_t run, int64_t number);
 
 // Ends all runs of the cache that have no end, with the reason `supervisor_died` and the time of
 // the last write to one of their files, and removes half-written run files. What can not be read or
-// written is logged. Returns how many runs it ended.
-int run_end_stale(const char *cache);
+// written is logged; a run file that a power cut has left blank is written anew from its name and
+// `node`. Returns how many runs it ended.
+int run_end_stale(const char *cache, const char *node);

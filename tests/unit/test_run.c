@@ -122,12 +122,33 @@ static void test_stale_runs_are_ended(void **state)
     put_run(2000, 3000000);
     put_run(3000, 0); // it has no file
     put_file(STREAM "/1000.json.77.tmp");
-    assert_int_equal(run_end_stale("."), 2);
+    assert_int_equal(run_end_stale(".", "n"), 2);
     expect_end(1000, 77123456, "supervisor_died");
     expect_end(2000, 3000000, "stopped");
     expect_end(3000, 3000000, "supervisor_died");
     assert_int_equal(access(STREAM "/1000.json.77.tmp", F_OK), -1);
-    assert_int_equal(run_end_stale("."), 0);
+    assert_int_equal(run_end_stale(".", "n"), 0);
+    (void)state;
+}
+
+static void test_a_blank_run_file_is_written_anew(void **state)
+{
+    struct runfile file;
+    char *cause = NULL;
+    put_file(STREAM "/1000.json"); // as a power cut leaves it
+    assert_int_equal(fs_write_file(STREAM "/2000.json", "\0\0\0", 3, 0640, &cause), 0);
+    assert_int_equal(fs_write_file(STREAM "/3000.json", "{\"version\":9}", 13, 0640, &cause), 0);
+    assert_int_equal(run_end_stale(".", "attic"), 2);
+    expect_end(1000, 1000000, "supervisor_died");
+    expect_end(2000, 2000000, "supervisor_died");
+    assert_int_equal(runfile_load(&file, STREAM "/2000.json", &cause), 0);
+    assert_string_equal(file.camera, "front");
+    assert_string_equal(file.stream, "main");
+    assert_string_equal(file.node, "attic");
+    assert_int_equal(file.start_us, 2000000);
+    runfile_fini(&file);
+    assert_int_equal(runfile_load(&file, STREAM "/3000.json", &cause), -1); // left as it was
+    free(cause);
     (void)state;
 }
 
@@ -139,6 +160,7 @@ int main(void)
         IN_DIRECTORY(test_numbers_only_grow),
         IN_DIRECTORY(test_a_missing_directory_is_said),
         IN_DIRECTORY(test_stale_runs_are_ended),
+        IN_DIRECTORY(test_a_blank_run_file_is_written_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
