@@ -16,12 +16,12 @@ enum {
 };
 
 static const char usage_text[] =
-    "usage: keepframe-indexer run -c FILE [--data DIR] [--runtime DIR] [--debug]\n"
+    "usage: keepframe-indexer run [-c FILE] [--data DIR] [--runtime DIR] [--debug]\n"
     "\n"
     "Files what the recorders write into the cache: parses, seals and indexes each finished\n"
     "segment, and keeps the disks within their limits. Started by `keepframe run`.\n"
     "\n"
-    "  -c, --config FILE   the configuration\n"
+    "  -c, --config FILE   the configuration (/etc/keepframe/keepframe.yaml)\n"
     "      --data DIR      default of database, cache, volume and runtime\n"
     "      --runtime DIR   where the control socket is made\n"
     "      --debug         log every step\n"
@@ -82,14 +82,14 @@ static int main_parse(int argc, char **argv, struct options *options)
             return main_usage();
         }
     }
-    if (optind != argc - 1 || strcmp(argv[optind], "run") != 0 || options->source.file == NULL)
+    if (optind != argc - 1 || strcmp(argv[optind], "run") != 0)
         return main_usage();
     return -1;
 }
 
 int main(int argc, char **argv)
 {
-    struct options options = {0};
+    struct options options = {.source.file = "/etc/keepframe/keepframe.yaml"};
     int status = main_parse(argc, argv, &options);
     if (status >= 0)
         return status;

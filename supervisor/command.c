@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include <jansson.h>
 
@@ -87,12 +88,17 @@ int command_check_config(const struct command_options *options)
     return EXIT_SUCCESS;
 }
 
-// The path of control.sock. With --runtime alone no configuration is read: who may not read it may
-// still ask for the status.
+// The path of control.sock. Where no file was named, one that is not there or may not be read does
+// not matter: the defaults say where the socket is, and who asks needs no configuration.
 static char *command_socket(const struct command_options *options, char **cause)
 {
-    if (options->source.runtime != NULL && !options->has_file)
-        return xasprintf("%s/control.sock", options->source.runtime);
+    const struct config_source *source = &options->source;
+    if (!options->has_file && source->runtime != NULL)
+        return xasprintf("%s/control.sock", source->runtime);
+    if (!options->has_file && access(source->file, R_OK) < 0)
+        return source->data ? xasprintf("%s/run/control.sock", source->data)
+                            : xasprintf("%s/control.sock",
+                                  config_table_find("runtime", CONFIG_SCOPE_ROOT)->fallback);
     struct config *config = config_load(&options->source, cause);
     char *path = config ? xasprintf("%s/control.sock", config->runtime) : NULL;
     config_free(config);
