@@ -1,5 +1,6 @@
 """Bad input and bad surroundings: a clear message that names the thing and what to do."""
 
+import json
 import os
 import shutil
 import socket
@@ -8,7 +9,9 @@ import subprocess
 import pytest
 
 import media
+import web
 from camera import Mount
+from waiting import wait_for
 
 CONFIG, FAILURE, USAGE = 78, 1, 64
 ONE = Mount("one", length=60)
@@ -106,6 +109,15 @@ def test_a_wrong_command_line_is_a_usage_error(lab, words):
         assert program in done.stderr and "usage" in done.stderr.lower()
 
 
+def test_asking_needs_no_configuration_where_the_defaults_hold(lab, tmp_path):
+    done = subprocess.run(
+        [lab.build.program("keepframe"), "status", "--data", str(tmp_path)], capture_output=True,
+        text=True, stdin=subprocess.DEVNULL, timeout=30, env=lab.env())
+    assert done.returncode == FAILURE
+    assert str(tmp_path / "run" / "control.sock") in done.stderr
+    assert "not running" in done.stderr
+
+
 # --- Folders and file systems
 
 
@@ -167,6 +179,34 @@ def test_a_port_in_use_is_named_and_recording_goes_on(lab):
     keepframe.wait_ready()  # the port is free now
     assert (keepframe.runtime / "webui.address").read_text().strip() == address
     assert keepframe.recorder_pid("one") == pid
+
+
+# --- A catalog that is not there yet
+
+
+def test_a_catalog_that_is_not_there_yet_is_told_as_such(lab, tmp_path):
+    (tmp_path / "webui.json").write_text(json.dumps({
+        "version": 1, "node": "n", "database": str(tmp_path), "cache": str(tmp_path / "cache"),
+        "listen": "127.0.0.1:0", "volumes": [], "streams": [
+            {"camera": "one", "stream": "main", "segment_us": 5000000, "enabled": True}]}))
+    webui = subprocess.Popen(
+        [lab.build.program("keepframe-webui"), "run", "--runtime", str(tmp_path)],
+        stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=lab.env())
+    try:
+        address = wait_for("it listens",
+                           lambda: (tmp_path / "webui.address").read_text().strip())
+        for where in ("/api/v1/cameras", "/api/v1/cameras/one/main/segments",
+                      "/video/one/main.mp4?start=0&duration=60"):
+            answer = web.request(address, "GET", where).expect(503)
+            assert answer.headers["Retry-After"] == "1"
+            assert answer.json["error"]["code"] == "catalog_busy"
+            assert "catalog" in answer.json["error"]["message"]
+        reasons = web.request(address, "GET", "/healthz").expect(503).json["reasons"]
+        assert any("catalog" in reason for reason in reasons)
+        assert not any("null" in reason for reason in reasons)
+    finally:
+        webui.terminate()
+        assert webui.wait(15) == 0
 
 
 # --- Files in the cache
