@@ -13,6 +13,7 @@
 
 #include "lib/core/alloc.h"
 #include "lib/core/buf.h"
+#include "lib/core/percent.h"
 #include "lib/core/timeutil.h"
 
 #define FFMPEG_MOVFLAGS                                                                            \
@@ -122,13 +123,10 @@ void ffmpeg_args_free(char **args)
     free(args);
 }
 
-// Percent-encodes all but the unreserved characters (RFC 3986, 2.3).
 static void ffmpeg_put_encoded(struct buf *out, const char *text)
 {
-    for (; *text != '\0'; text++) {
-        bool plain = isalnum((unsigned char)*text) || strchr("-._~", *text) != NULL;
-        buf_printf(out, plain ? "%c" : "%%%02X", (unsigned char)*text);
-    }
+    for (; *text != '\0'; text++)
+        buf_printf(out, percent_is_plain(*text) ? "%c" : "%%%02X", (unsigned char)*text);
 }
 
 // Quotes a word of the script: all is literal between single quotes.

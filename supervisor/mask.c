@@ -1,35 +1,23 @@
 // Takes secrets out of text. See mask.h.
 #include "supervisor/mask.h"
 
-#include <ctype.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "lib/core/buf.h"
+#include "lib/core/percent.h"
 
 enum {
     MASK_SECRET_LENGTH_MIN = 4,
 };
 
-static int mask_hex_value(char digit)
-{
-    if (digit >= '0' && digit <= '9')
-        return digit - '0';
-    digit = (char)tolower((unsigned char)digit);
-    return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
-}
-
 // How many bytes at `text` stand for `byte`: 1 raw, 3 percent-encoded, 0 for neither.
 static size_t mask_match_byte(const char *text, char byte)
 {
-    if (text[0] == '%') {
-        int high = mask_hex_value(text[1]);
-        int low = high >= 0 ? mask_hex_value(text[2]) : -1;
-        if (low >= 0 && high * 16 + low == (unsigned char)byte)
-            return 3;
-    }
+    if (percent_byte(text, strnlen(text, 3)) == (unsigned char)byte)
+        return 3;
     return text[0] == byte ? 1 : 0;
 }
 

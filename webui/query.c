@@ -6,19 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/core/percent.h"
 #include "lib/core/timeutil.h"
 
 enum {
     QUERY_DURATION_DIGITS_MAX = 12,
 };
-
-static int query_hex_digit(char digit)
-{
-    if (digit >= '0' && digit <= '9')
-        return digit - '0';
-    digit |= 0x20;
-    return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
-}
 
 bool query_unescape(const char *text, size_t length, bool plus, char *out, size_t out_size)
 {
@@ -26,11 +19,7 @@ bool query_unescape(const char *text, size_t length, bool plus, char *out, size_
     for (size_t i = 0; i < length; i++) {
         int byte = (unsigned char)text[i];
         if (byte == '%') {
-            int high = length - i > 2 ? query_hex_digit(text[i + 1]) : -1;
-            int low = length - i > 2 ? query_hex_digit(text[i + 2]) : -1;
-            if (high < 0 || low < 0)
-                return false;
-            byte = high * 16 + low;
+            byte = percent_byte(text + i, length - i);
             i += 2;
         } else if (byte == '+' && plus) {
             byte = ' ';

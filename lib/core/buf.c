@@ -58,12 +58,6 @@ void buf_put_u16(struct buf *buf, uint16_t value)
     place[1] = (uint8_t)value;
 }
 
-void buf_put_u24(struct buf *buf, uint32_t value)
-{
-    buf_put_u8(buf, (uint8_t)(value >> 16));
-    buf_put_u16(buf, (uint16_t)value);
-}
-
 static void buf_store_u32(uint8_t *place, uint32_t value)
 {
     value = __builtin_bswap32(value);

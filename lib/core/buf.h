@@ -25,7 +25,6 @@ void buf_put(struct buf *buf, const void *data, size_t size);
 void buf_put_zeros(struct buf *buf, size_t size);
 void buf_put_u8(struct buf *buf, uint8_t value);
 void buf_put_u16(struct buf *buf, uint16_t value);
-void buf_put_u24(struct buf *buf, uint32_t value);
 void buf_put_u32(struct buf *buf, uint32_t value);
 void buf_put_u64(struct buf *buf, uint64_t value);
 void buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -9,6 +9,7 @@
 #include "lib/core/alloc.h"
 #include "lib/core/config_value.h"
 #include "lib/core/fsutil.h"
+#include "lib/core/percent.h"
 
 enum {
     CONFIG_PASSWORD_SIZE_MAX = 4096,
@@ -107,11 +108,8 @@ static char *config_copy(const char *string)
 static size_t config_encoded_length(const char *text)
 {
     size_t length = 0;
-    for (; *text != '\0'; text++) {
-        bool plain = strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~",
-                         *text) != NULL;
-        length += plain ? 1 : 3;
-    }
+    for (; *text != '\0'; text++)
+        length += percent_is_plain(*text) ? 1 : 3;
     return length;
 }
 

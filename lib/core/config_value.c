@@ -13,6 +13,7 @@
 
 #include "lib/core/alloc.h"
 #include "lib/core/buf.h"
+#include "lib/core/percent.h"
 
 struct config_unit {
     const char *name;
@@ -102,14 +103,6 @@ bool config_amount_parse(const char *text, struct config_amount *amount)
         return number <= 99;
     }
     return config_number_parse(text, config_size_units, &amount->value);
-}
-
-void config_amount_format(const struct config_amount *amount, char text[TIME_TEXT_SIZE])
-{
-    if (amount->is_percent)
-        snprintf(text, TIME_TEXT_SIZE, "%" PRId64 "%%", amount->value);
-    else
-        config_number_format(amount->value, config_size_units, text);
 }
 
 bool config_bool_parse(const char *text, bool *value)
@@ -243,14 +236,6 @@ char *config_listen_parse(const char *text, char **reason)
     return listen;
 }
 
-static int config_hex_value(char digit)
-{
-    if (digit >= '0' && digit <= '9')
-        return digit - '0';
-    digit = (char)tolower((unsigned char)digit);
-    return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
-}
-
 // Decodes `length` percent-encoded bytes. Returns NULL for a broken escape or one of a NUL.
 static char *config_percent_decode(const char *text, size_t length)
 {
@@ -260,13 +245,12 @@ static char *config_percent_decode(const char *text, size_t length)
             buf_put_u8(&out, (uint8_t)text[i]);
             continue;
         }
-        int high = i + 2 < length ? config_hex_value(text[i + 1]) : -1;
-        int low = high >= 0 ? config_hex_value(text[i + 2]) : -1;
-        if (low < 0 || high * 16 + low == 0) {
+        int byte = percent_byte(text + i, length - i);
+        if (byte <= 0) {
             buf_fini(&out);
             return NULL;
         }
-        buf_put_u8(&out, (uint8_t)(high * 16 + low));
+        buf_put_u8(&out, (uint8_t)byte);
         i += 2;
     }
     return buf_string(&out);

@@ -20,7 +20,6 @@ void config_duration_format(int64_t duration_us, char text[TIME_TEXT_SIZE]);
 
 // "5%" (up to 99%) or a size: "500GiB", "0".
 bool config_amount_parse(const char *text, struct config_amount *amount);
-void config_amount_format(const struct config_amount *amount, char text[TIME_TEXT_SIZE]);
 
 bool config_bool_parse(const char *text, bool *value);
 

@@ -248,11 +248,6 @@ enum catalog_status catalog_db_integer(
     return CATALOG_OK;
 }
 
-int64_t catalog_db_changes(const struct catalog_db *db)
-{
-    return sqlite3_changes64(db->handle);
-}
-
 int64_t catalog_db_inserted(const struct catalog_db *db)
 {
     return sqlite3_last_insert_rowid(db->handle);

@@ -61,6 +61,5 @@ enum catalog_status catalog_db_run(
 enum catalog_status catalog_db_integer(
     struct catalog_db *db, int64_t *value, char **cause, const char *sql, const char *types, ...);
 
-// Rows that the last statement changed; row number that the last insert got.
-int64_t catalog_db_changes(const struct catalog_db *db);
+// The row number that the last insert got.
 int64_t catalog_db_inserted(const struct catalog_db *db);
