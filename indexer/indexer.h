@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "indexer/retention.h"
+#include "indexer/tally.h"
 
 struct catalog;
 struct commit;
@@ -17,20 +18,6 @@ struct ingest;
 struct keeper;
 struct volume;
 struct worker;
-
-// Counts by reason. The reasons are constants, few and known to the code.
-enum {
-    TALLY_REASONS_MAX = 8,
-};
-
-struct tally {
-    struct {
-        const char *reason;
-        uint64_t count;
-    } entries[TALLY_REASONS_MAX];
-};
-
-void tally_add(struct tally *tally, const char *reason, uint64_t count);
 
 struct figures {
     uint64_t committed;
