@@ -263,7 +263,8 @@ static void expiry_discarded(struct commit *commit)
         tally_add(&expiry->indexer->figures.deleted, commit->reason, 1);
     catalog_segment_fini(&commit->segment);
     free(commit);
-    if (--expiry->uncommitted == 0 && !expiry->indexer->stopping && expiry->indexer->volume != NULL)
+    const struct indexer *indexer = expiry->indexer;
+    if (--expiry->uncommitted == 0 && indexer->volume != NULL && indexer->worker != NULL)
         expiry_delete(expiry);
 }
 

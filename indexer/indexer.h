@@ -44,5 +44,5 @@ struct indexer {
     struct expiry *expiry;
     struct keeper *keeper;
     struct figures figures;
-    bool stopping;
+    bool stopping; // nothing new is begun
 };

@@ -127,7 +127,7 @@ static void ingest_unlink(struct ingest_stream *stream, struct ingest_unlink *wo
     work->job.run = ingest_unlink_run;
     work->job.done = ingest_unlink_done;
     work->stream = stream;
-    if (!stream->indexer->stopping) {
+    if (stream->indexer->worker != NULL) {
         worker_submit(stream->indexer->worker, &work->job);
         return;
     }
@@ -338,10 +338,8 @@ static void ingest_filing_done(struct worker_job *job)
         break;
     }
     filing_free(filing);
-    if (!stream->indexer->stopping) {
-        ingest_settle_runs(stream);
-        ingest_step(stream);
-    }
+    ingest_settle_runs(stream);
+    ingest_step(stream);
 }
 
 // What the catalog knows of the file: whether it has its row. Returns 0, or -1 when it can not be

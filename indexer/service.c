@@ -33,6 +33,8 @@ enum {
 
 #define SERVICE_TICK_S 0.25
 #define SERVICE_COMMIT_S 1.0
+#define SERVICE_DRAIN_S 0.02                     // between two looks whether all is done
+#define SERVICE_DRAIN_US_MAX (3 * US_PER_SECOND) // then the rest is left to the next start
 
 struct service {
     struct indexer indexer;
@@ -49,7 +51,9 @@ struct service {
     ev_prepare prepare_event;
     ev_check check_event;
     ev_signal signal_events[5];
-    int64_t awake_us; // when the loop's current turn began
+    ev_timer drain_event;
+    int64_t awake_us;       // when the loop's current turn began
+    int64_t drain_until_us; // monotonic, once it stops
 };
 
 // --- Events ---
@@ -159,9 +163,37 @@ static void service_log_state(struct service *service)
     json_decref(status);
 }
 
-static void service_signal_cb(struct ev_loop *loop, ev_signal *event, int revents)
+// Lets what is in hand come to its end, the commit and the names that go with it too.
+static void service_drain_cb(struct ev_loop *loop, ev_timer *event, int revents)
 {
     (void)revents;
+    struct service *service = event->data;
+    struct indexer *indexer = &service->indexer;
+    committer_tick(indexer->committer);
+    bool done = worker_pending(indexer->worker) == 0 && committer_pending(indexer->committer) == 0;
+    if (done || time_monotonic_us() >= service->drain_until_us)
+        ev_break(loop, EVBREAK_ALL);
+}
+
+static void service_stop(struct service *service, int signal_number)
+{
+    struct ev_loop *loop = service->indexer.loop;
+    if (service->indexer.stopping) {
+        ev_break(loop, EVBREAK_ALL);
+        return;
+    }
+    log_info("stopping (%s)", strsignal(signal_number));
+    service->indexer.stopping = true;
+    service->drain_until_us = time_monotonic_us() + SERVICE_DRAIN_US_MAX;
+    ev_timer_stop(loop, &service->tick_event);
+    ev_timer_init(&service->drain_event, service_drain_cb, 0, SERVICE_DRAIN_S);
+    service->drain_event.data = service;
+    ev_timer_start(loop, &service->drain_event);
+}
+
+static void service_signal_cb(struct ev_loop *loop, ev_signal *event, int revents)
+{
+    (void)loop, (void)revents;
     struct service *service = event->data;
     switch (event->signum) {
     case SIGHUP:
@@ -171,8 +203,7 @@ static void service_signal_cb(struct ev_loop *loop, ev_signal *event, int revent
         service_log_state(service);
         break;
     default:
-        log_info("stopping (%s)", strsignal(event->signum));
-        ev_break(loop, EVBREAK_ALL);
+        service_stop(service, event->signum);
         break;
     }
 }
@@ -318,7 +349,9 @@ void service_free(struct service *service)
     indexer->stopping = true;
     // The worker first: what it has finished is to be committed. Then the committer, whose last
     // round says which cache names can go.
-    worker_free(indexer->worker);
+    struct worker *worker = indexer->worker;
+    indexer->worker = NULL;
+    worker_free(worker);
     // The writing handle is to be the last to close: then SQLite empties its log.
     catalog_close(indexer->catalog);
     committer_free(indexer->committer, service_drop);
