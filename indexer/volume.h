@@ -24,8 +24,7 @@ enum {
 struct volume {
     char *path;
     char uuid[VOLUME_UUID_SIZE];
-    int64_t id; // in the catalog
-    int root;   // descriptor of its directory
+    int root; // descriptor of its directory
     dev_t device;
     ino_t inode;
     bool links; // whether a file of the cache can be linked into it

@@ -63,12 +63,6 @@ static void reload_plan_add(struct reload_plan *plan, const struct config_stream
     plan->kept += action == RELOAD_KEEP;
 }
 
-static int reload_compare(const struct config_stream *a, const struct config_stream *b)
-{
-    int order = strcmp(a->camera, b->camera);
-    return order ? order : strcmp(a->name, b->name);
-}
-
 void reload_plan_init(
     struct reload_plan *plan, const struct config *before, const struct config *after)
 {
@@ -79,7 +73,7 @@ void reload_plan_init(
     while (i < before->stream_count || j < after->stream_count) {
         const struct config_stream *old = i < before->stream_count ? &before->streams[i] : NULL;
         const struct config_stream *new = j < after->stream_count ? &after->streams[j] : NULL;
-        int order = old == NULL ? 1 : new == NULL ? -1 : reload_compare(old, new);
+        int order = old == NULL ? 1 : new == NULL ? -1 : config_stream_compare(old, new);
         reload_plan_add(plan, order <= 0 ? old : NULL, order >= 0 ? new : NULL, same_recorder);
         i += order <= 0;
         j += order >= 0;

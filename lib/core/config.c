@@ -124,7 +124,7 @@ static void config_check_doubles(struct config_reader *reader)
     }
 }
 
-static int config_stream_compare(const void *a, const void *b)
+int config_stream_compare(const void *a, const void *b)
 {
     const struct config_stream *left = a, *right = b;
     int order = strcmp(left->camera, right->camera);

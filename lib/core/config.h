@@ -99,5 +99,10 @@ struct config_source {
 // place is at fault) on failure; nothing is half applied. Release with config_free().
 struct config *config_load(const struct config_source *source, char **cause);
 void config_free(struct config *config);
+
+// The order of a configuration's streams, for qsort(3) and the like.
+int config_stream_compare(const void *a, const void *b);
+
+// The stream of that name, or NULL.
 const struct config_stream *config_stream_find(
     const struct config *config, const char *camera, const char *stream);
