@@ -18,6 +18,10 @@
 #include "lib/core/runfile.h"
 #include "lib/core/timeutil.h"
 
+// The end of the year 9999. A greater number is none of ours, and what follows it would be none
+// that the others read.
+#define RUN_MAX INT64_C(253402300799999)
+
 enum run_name {
     RUN_NAME_OTHER,
     RUN_NAME_FILE,
@@ -33,7 +37,7 @@ static enum run_name run_name_parse(const char *name, int64_t *run)
         return RUN_NAME_OTHER;
     errno = 0;
     *run = strtoll(name, &end, 10);
-    if (errno != 0)
+    if (errno != 0 || *run > RUN_MAX)
         return RUN_NAME_OTHER;
     if (strcmp(end, ".json") == 0)
         return RUN_NAME_FILE;
@@ -85,7 +89,8 @@ static int64_t run_last_read(const char *path)
     if (length < 0)
         return 0;
     text[length] = '\0';
-    return strtoll(text, NULL, 10);
+    int64_t run = strtoll(text, NULL, 10);
+    return run <= RUN_MAX ? run : 0;
 }
 
 static int run_last_write(const char *path, int64_t run, char **cause)

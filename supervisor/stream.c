@@ -64,22 +64,48 @@ static void stream_set_reason(struct stream *stream, const char *reason)
     stream->last_reason = xstrdup(reason);
 }
 
+// Writes the end of a run. Returns 0, or -1 with *cause set.
+static int stream_note_end(const struct stream *stream, const struct runfile *run, char **cause)
+{
+    char *path = run_file_path(stream->directory, run->run);
+    int result = runfile_store(run, path, cause);
+    free(path);
+    return result;
+}
+
+// Tries again what a full disk, say, has refused.
+static void stream_note_ends(struct stream *stream)
+{
+    for (size_t i = stream->unnoted_count; i-- > 0;) {
+        char *cause = NULL;
+        if (stream_note_end(stream, &stream->unnoted[i], &cause) < 0) {
+            free(cause);
+            return;
+        }
+        runfile_fini(&stream->unnoted[i]);
+        stream->unnoted[i] = stream->unnoted[--stream->unnoted_count];
+    }
+}
+
 // Ends the run on disk, if one is open.
 static void stream_close_run(struct stream *stream, const char *reason, const char *detail)
 {
     if (stream->run.run == 0)
         return;
     char *cause = NULL;
-    char *path = run_file_path(stream->directory, stream->run.run);
     stream->run.end_us = time_now_us();
     stream->run.reason = xstrdup(reason);
     stream->run.detail = detail ? xstrdup(detail) : NULL;
-    if (runfile_store(&stream->run, path, &cause) < 0)
-        log_err(
-            "%s/%s: the end of a run can not be noted: %s", stream->camera, stream->name, cause);
+    if (stream_note_end(stream, &stream->run, &cause) == 0) {
+        runfile_fini(&stream->run);
+        return;
+    }
+    log_err(
+        "%s/%s: the end of a run can not be noted now: %s", stream->camera, stream->name, cause);
     free(cause);
-    free(path);
-    runfile_fini(&stream->run);
+    ARRAY_RESERVE(stream->unnoted, stream->unnoted_count, stream->unnoted_capacity);
+    stream->unnoted[stream->unnoted_count++] = stream->run;
+    stream->run = (struct runfile){0};
 }
 
 static void stream_rest(struct stream *stream)
@@ -433,6 +459,10 @@ void stream_free(struct stream *stream)
     if (stream == NULL)
         return;
     ev_timer_stop(stream->host->loop, &stream->timer);
+    stream_note_ends(stream);
+    while (stream->unnoted_count > 0)
+        runfile_fini(&stream->unnoted[--stream->unnoted_count]);
+    free(stream->unnoted);
     runfile_fini(&stream->run);
     logcap_free(stream->log);
     free(stream->secret);
@@ -495,6 +525,7 @@ static void stream_look_at_files(struct stream *stream, int64_t now_us)
 void stream_tick(struct stream *stream, int64_t now_us)
 {
     bool is_running = stream->state == STREAM_CONNECTING || stream->state == STREAM_RECORDING;
+    stream_note_ends(stream);
     if (!is_running || stream->config == NULL)
         return;
     stream_look_at_files(stream, now_us);

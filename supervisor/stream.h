@@ -56,9 +56,12 @@ struct stream {
     ev_timer timer;      // next start, or the end of patience with ffmpeg
 
     struct child *child;
-    char *secret;       // the password that the child was given
-    struct runfile run; // while one is open; run.run is 0 otherwise
-    int64_t launch_us;  // monotonic, as all below
+    char *secret;            // the password that the child was given
+    struct runfile run;      // while one is open; run.run is 0 otherwise
+    struct runfile *unnoted; // ended runs whose end could not be written yet
+    size_t unnoted_count;
+    size_t unnoted_capacity;
+    int64_t launch_us; // monotonic, as all below
     int64_t first_frame_us;
     struct progress progress;
     struct vitality vitality;

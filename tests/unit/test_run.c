@@ -90,6 +90,19 @@ static void test_numbers_only_grow(void **state)
     (void)state;
 }
 
+static void test_numbers_beyond_all_time_are_none_of_ours(void **state)
+{
+    put_file(STREAM "/9223372036854775807.json");
+    put_file(STREAM "/99999999999999999-000000.mp4");
+    expect_run(1000, 1000);
+    assert_int_equal(remove(STREAM "/.last-run"), 0);
+    assert_int_equal(symlink("9223372036854775807", STREAM "/.last-run"), 0);
+    expect_run(2000, 2000);
+    assert_int_equal(remove(STREAM "/9223372036854775807.json"), 0);
+    assert_int_equal(remove(STREAM "/99999999999999999-000000.mp4"), 0);
+    (void)state;
+}
+
 static void test_a_missing_directory_is_said(void **state)
 {
     char *cause = NULL;
@@ -158,6 +171,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_DIRECTORY(test_numbers_only_grow),
+        IN_DIRECTORY(test_numbers_beyond_all_time_are_none_of_ours),
         IN_DIRECTORY(test_a_missing_directory_is_said),
         IN_DIRECTORY(test_stale_runs_are_ended),
         IN_DIRECTORY(test_a_blank_run_file_is_written_anew),
