@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/core/alloc.h"
@@ -38,8 +39,20 @@ static int footage_open_path(const char *path, char **cause)
     return fd;
 }
 
+// A file of another size than its row's is not the one that was filed: its bytes are not ours.
+static int footage_check_size(const char *path, int fd, uint64_t size, char **cause)
+{
+    struct stat info;
+    if (fstat(fd, &info) == 0 && info.st_size >= 0 && (uint64_t)info.st_size == size)
+        return fd;
+    close(fd);
+    *cause = xasprintf("%s: is not the file that was filed there: its size is another", path);
+    errno = EIO;
+    return -1;
+}
+
 static int footage_open_volume(
-    const struct footage *footage, int64_t volume_id, const char *key, char **cause)
+    const struct footage *footage, int64_t volume_id, const char *key, uint64_t size, char **cause)
 {
     const char *volume = footage_volume_path(footage, volume_id);
     if (volume == NULL) {
@@ -48,6 +61,8 @@ static int footage_open_volume(
     }
     char *path = xasprintf("%s/%s", volume, key);
     int fd = footage_open_path(path, cause);
+    if (fd >= 0)
+        fd = footage_check_size(path, fd, size, cause);
     free(path);
     return fd;
 }
@@ -84,7 +99,7 @@ static int footage_open_moved(struct worker *worker, const struct footage *foota
     status = catalog_volumes(worker->catalog, &volumes, &count, cause);
     if (footage_check(worker, status, cause) == CATALOG_OK) {
         const struct footage now = {.volumes = volumes, .volume_count = count};
-        fd = footage_open_volume(&now, row.volume_id, row.key, cause);
+        fd = footage_open_volume(&now, row.volume_id, row.key, row.size_bytes, cause);
         for (size_t i = 0; i < count; i++)
             free(volumes[i].path);
         free(volumes);
@@ -97,7 +112,8 @@ int footage_open(struct worker *worker, const struct footage *footage,
     const struct footage_segment *segment, char **cause)
 {
     if (segment->state == FOOTAGE_SEALED)
-        return footage_open_volume(footage, segment->volume_id, segment->key, cause);
+        return footage_open_volume(
+            footage, segment->volume_id, segment->key, segment->size_bytes, cause);
     char *path = cache_segment_path(footage->cache, &segment->recent->id);
     int fd = footage_open_path(path, cause);
     free(path);
