@@ -132,16 +132,23 @@ static int64_t stream_pause_us(const struct stream *stream)
     return backoff_delay_ms(stream->failures, random) * 1000;
 }
 
-// Notes a failure and pauses. The log has it once, then again when the reason changes.
-static void stream_fail(struct stream *stream, const char *reason, const char *what)
+// How loud a failure is told: the log has it once, then again when the reason changes.
+static enum log_level stream_fail_level(const struct stream *stream, const char *reason)
 {
     bool is_news = stream->failures == 0 || stream->last_reason == NULL ||
                    strcmp(stream->last_reason, reason) != 0;
+    return is_news ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG;
+}
+
+// Notes a failure and pauses.
+static void stream_fail(struct stream *stream, const char *reason, const char *what)
+{
+    enum log_level level = stream_fail_level(stream, reason);
     stream->failures++;
     stream->restarts++;
     int64_t pause_us = stream_pause_us(stream);
-    log_write(is_news ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG, "%s/%s: %s (%s); next start in %.1f s",
-        stream->camera, stream->name, what, reason, (double)pause_us / US_PER_SECOND);
+    log_write(level, "%s/%s: %s (%s); next start in %.1f s", stream->camera, stream->name, what,
+        reason, (double)pause_us / US_PER_SECOND);
     stream_set_reason(stream, reason);
     stream_wait(stream, pause_us);
 }
@@ -389,7 +396,8 @@ static void stream_do_terminate(struct stream *stream)
 
 static void stream_do_kill(struct stream *stream)
 {
-    log_warn("%s/%s: ffmpeg does not end, it is killed", stream->camera, stream->name);
+    log_write(stream_fail_level(stream, stream->end_reason ? stream->end_reason : ""),
+        "%s/%s: ffmpeg does not end, it is killed", stream->camera, stream->name);
     child_signal(stream->child, SIGKILL);
 }
 
@@ -534,7 +542,8 @@ void stream_tick(struct stream *stream, int64_t now_us)
         vitality_judge(&stream->vitality, recording->timeout_us, recording->segment_us, now_us);
     if (reason == NULL)
         return;
-    log_warn("%s/%s: no life in ffmpeg (%s), it is ended", stream->camera, stream->name, reason);
+    log_write(stream_fail_level(stream, reason), "%s/%s: no life in ffmpeg (%s), it is ended",
+        stream->camera, stream->name, reason);
     stream->end_reason = reason;
     stream_event(stream, STREAM_EVENT_END);
 }

@@ -1,5 +1,8 @@
 """A camera that freezes, dies or refuses is noticed, tried again, and recorded when it is back."""
 
+import socket
+import threading
+
 import pytest
 
 from camera import Mount
@@ -66,3 +69,41 @@ def test_a_camera_that_is_not_there_at_the_start_is_recorded_when_it_comes(lab):
     keepframe.wait_log("one/main", "refused")
     camera.start()
     keepframe.wait_open("one")
+
+
+@pytest.fixture
+def babbler():
+    """The port of a server whose answers never end."""
+    def talk(peer):
+        try:
+            while True:
+                peer.sendall(b"RTSP/1.0 200 OK\r\n" + 100 * b"X-More: and more\r\n")
+        except OSError:
+            peer.close()
+
+    def serve():
+        while True:
+            try:
+                peer, _ = server.accept()
+            except OSError:
+                return
+            threading.Thread(target=talk, args=(peer,), daemon=True).start()
+
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        threading.Thread(target=serve, daemon=True).start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_camera_that_stalls_again_and_again_is_told_once(lab, babbler):
+    keepframe = lab.keepframe()
+    keepframe.configure({"one": {"url": f"rtsp://127.0.0.1:{babbler}/", "timeout": "1s"}})
+    keepframe.start()
+
+    def stalls():
+        stream = keepframe.ask("status")["result"]["streams"][0]
+        return stream["last_reason"] == "stalled" and stream["restarts"]
+    keepframe.wait_for("it was given up twice", lambda: stalls() >= 2, timeout=120)
+    assert len(keepframe.log_lines("one/main", "(stalled), it is ended", " warning: ")) == 1
