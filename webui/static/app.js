@@ -10,6 +10,7 @@ const REFRESH_MS = 5000;
 const CLICK_LENGTH_MS = 60000; // what a click into the footage plays
 const FIT_MS = 2 * 3600000; // a day with less footage than this is shown close up
 const RANGE_MAX_MS = 31 * 86400000;
+const PIECE_JOIN_MS = 20; // what is nearer than a frame is one piece
 const $ = (id) => document.getElementById(id);
 
 const page = {
@@ -17,9 +18,10 @@ const page = {
   stream: null,
   day: dayText(new Date()),
   spans: [],
+  spansAt: 0, // when the spans were asked for
   cameras: [],
   fit: false, // the bar shows the footage alone, not the whole day
-  shown: null, // {start, end} of what plays
+  shown: null, // {start, end, pieces} of what plays
 };
 
 // --- Cameras
@@ -102,7 +104,8 @@ function choose(camera, stream, day) {
   $("stream-name").textContent = stream === "main" ? camera : `${camera} · ${stream}`;
   $("day").value = day;
   history.replaceState(null, "", `#${camera}/${stream}/${day}`);
-  timeline.spans = [];
+  page.spans = timeline.spans = [];
+  page.spansAt = 0;
   timeline.setView(...dayBounds(day));
   drawCameras();
   if (other) stopVideo();
@@ -113,6 +116,7 @@ async function refreshDay(fresh = false) {
   const { camera, stream, day } = page;
   if (camera === null) return;
   const [start, end] = dayBounds(day);
+  const asked = Date.now();
   let segments;
   try {
     segments = await getSegments(camera, stream, apiTime(start), apiTime(end));
@@ -122,6 +126,7 @@ async function refreshDay(fresh = false) {
   }
   if (camera !== page.camera || stream !== page.stream || day !== page.day) return;
   page.spans = joinSegments(segments);
+  page.spansAt = asked;
   timeline.spans = page.spans;
   if (fresh) page.fit = extent() !== null && extent()[1] - extent()[0] < FIT_MS;
   showView();
@@ -145,6 +150,7 @@ function showView() {
 }
 
 function drawSpans(start, end) {
+  const focused = [...$("spans").querySelectorAll("button")].indexOf(document.activeElement);
   const items = page.spans.map((span) => {
     const item = document.createElement("li");
     const button = element("button", "span");
@@ -158,6 +164,7 @@ function drawSpans(start, end) {
     return item;
   });
   $("spans").replaceChildren(...items);
+  if (focused >= 0) items[focused]?.firstChild.focus();
   $("spans-empty").hidden = items.length > 0;
   const covered = page.spans.reduce(
     (sum, span) => sum + Math.min(span.end, end) - Math.max(span.start, start), 0);
@@ -193,26 +200,43 @@ function videoPath(extra = {}) {
 const range = { from: NaN, to: NaN };
 
 function setRange(from, to) {
+  Object.assign(range, { from, to });
   $("from").value = inputText(from);
   $("to").value = inputText(to);
   rangeChanged();
 }
 
+// Only what was typed is read back: in the hour that a change of clocks repeats, the text of a time
+// is less than the time.
+function rangeTyped({ target }) {
+  range[target.id] = new Date(target.value).getTime();
+  rangeChanged();
+}
+
+// What is wrong with the range, or null.
+function rangeFault() {
+  if (!(range.to > range.from)) return "“To” must be later than “From”.";
+  if (range.to - range.from > RANGE_MAX_MS) return "At most 31 days go into one file.";
+  if (range.from > Date.now()) return "This range has not happened yet.";
+  const [start, end] = dayBounds(page.day);
+  const known = range.from >= start && range.to <= Math.min(end, page.spansAt);
+  const covered = page.spans.some((span) => span.start < range.to && span.end > range.from);
+  return known && !covered ? "Nothing was recorded in this range." : null;
+}
+
 let headTimer = 0;
 
 function rangeChanged() {
-  range.from = new Date($("from").value).getTime();
-  range.to = new Date($("to").value).getTime();
   clearTimeout(headTimer);
-  const good = range.to > range.from && range.to - range.from <= RANGE_MAX_MS;
-  $("download").setAttribute("aria-disabled", String(!good));
-  timeline.pick = good ? [range.from, range.to] : null;
+  const fault = rangeFault();
+  $("download").setAttribute("aria-disabled", String(fault !== null));
+  $("copy").disabled = fault !== null;
+  timeline.pick = range.to > range.from ? [range.from, range.to] : null;
   timeline.draw();
-  if (!good) {
+  if (fault !== null) {
     $("download").removeAttribute("href");
     $("curl").textContent = "";
-    say(range.to - range.from > RANGE_MAX_MS ? "At most 31 days go into one file." :
-      "“To” must be later than “From”.", true);
+    say(fault, true);
     return false;
   }
   $("download").href = videoPath({ download: "1" });
@@ -232,7 +256,8 @@ async function describeRange() {
   try {
     const facts = await headVideo(path);
     if (path !== videoPath()) return;
-    const hidden = facts.leadInMs > 0 ? `, ${(facts.leadInMs / 1000).toFixed(1)} s hidden before it` : "";
+    const hidden = facts.leadInMs > 0 ?
+      ` (begins ${(facts.leadInMs / 1000).toFixed(1)} s earlier, which most players hide)` : "";
     say(`${sizeText(facts.bytes)}, shows ${momentText(facts.start, true)} – ` +
       `${momentText(facts.end, true)}${hidden}`);
   } catch (error) {
@@ -258,9 +283,12 @@ function stopVideo() {
 
 async function play() {
   if (!rangeChanged()) return;
-  const path = videoPath();
+  const path = videoPath(), { camera, stream } = page;
   try {
-    page.shown = await headVideo(path);
+    const shown = await headVideo(path);
+    const segments = await getSegments(camera, stream, apiTime(shown.start), apiTime(shown.end));
+    if (path !== videoPath()) return;
+    page.shown = { ...shown, pieces: joinSegments(segments, PIECE_JOIN_MS) };
   } catch (error) {
     say(error.message, true);
     return;
@@ -271,9 +299,22 @@ async function play() {
   video.play().catch(() => {}); // a browser may want a click on its own button
 }
 
+// When that was what the video shows now. Time without footage is not in the video.
+function shownMoment() {
+  const { start, end, pieces } = page.shown;
+  let rest = $("video").currentTime * 1000, to = start;
+  for (const piece of pieces) {
+    const from = Math.max(piece.start, start);
+    to = Math.min(piece.end, end);
+    if (rest < to - from) return from + rest;
+    rest -= to - from;
+  }
+  return to;
+}
+
 function showClock() {
   if (!page.shown) return;
-  const ms = page.shown.start + $("video").currentTime * 1000;
+  const ms = shownMoment();
   $("clock").textContent = momentText(ms, true);
   timeline.played = ms;
   timeline.draw();
@@ -304,7 +345,8 @@ $("fit").addEventListener("click", () => {
   page.fit = !page.fit;
   showView();
 });
-for (const id of ["from", "to", "audio", "keyframe"]) $(id).addEventListener("change", rangeChanged);
+for (const id of ["from", "to"]) $(id).addEventListener("change", rangeTyped);
+for (const id of ["audio", "keyframe"]) $(id).addEventListener("change", rangeChanged);
 $("range").addEventListener("submit", (event) => {
   event.preventDefault();
   play();

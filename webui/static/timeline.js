@@ -7,15 +7,16 @@ const WIDTH = 10000; // of the drawing; milliseconds would be beyond what a draw
 const HEIGHT = 100;
 const JOIN_MS = 1000; // footage that follows so closely is one span
 const CLICK_PIXELS = 5;
-const STEPS_MS = [60000, 300000, 600000, 1800000, 3600000, 10800000]; // between labels
+const HOUR_MS = 3600000;
+const STEPS_MS = [60000, 300000, 600000, 1800000, HOUR_MS, 3 * HOUR_MS]; // between labels
 
 /** Consecutive segments as spans: [{start, end, bytes, open}], times in ms. */
-export function joinSegments(segments) {
+export function joinSegments(segments, joinMs = JOIN_MS) {
   const spans = [];
   for (const segment of segments) {
     const start = Date.parse(segment.start), end = Date.parse(segment.end);
     const last = spans.at(-1);
-    if (last && start - last.end <= JOIN_MS) {
+    if (last && start - last.end <= joinMs) {
       last.end = Math.max(last.end, end);
       last.bytes += segment.bytes;
       last.open = segment.state === "open";
@@ -45,26 +46,30 @@ export class Timeline {
   setView(start, end) {
     Object.assign(this, { start, end });
     const step = STEPS_MS.find((one) => (end - start) / one <= 9) ?? STEPS_MS.at(-1);
-    const day = new Date(start);
-    this.ticks = [];
-    this.hours.replaceChildren();
-    // Counted from local midnight, hour by hour, so that a change of clocks moves no label.
-    for (let hour = 0; hour <= 26; hour++) {
-      const from = new Date(day.getFullYear(), day.getMonth(), day.getDate(), hour).getTime();
-      for (let ms = from; ms < from + 3600000; ms += Math.min(step, 3600000))
-        if (ms >= start && ms <= end) this.#label(ms, step, hour);
-    }
+    this.ticks = this.#moments(Math.min(step, HOUR_MS));
+    this.hours.replaceChildren(...this.#moments(step).map((ms) => this.#label(ms, step)));
     this.draw();
   }
 
-  #label(ms, step, hour) {
-    this.ticks.push(ms);
-    if (step > 3600000 && hour % (step / 3600000) !== 0) return;
+  // The moments in view at which the local clock shows a multiple of the step: also on a day that
+  // leaves out an hour or has one twice.
+  #moments(step) {
+    const moments = [];
+    const midnight = new Date(this.start).setHours(0, 0, 0, 0);
+    for (let ms = midnight; ms <= this.end; ms += Math.min(step, HOUR_MS / 2)) {
+      const date = new Date(ms);
+      const clock = (date.getHours() * 60 + date.getMinutes()) * 60000;
+      if (ms >= this.start && clock % step === 0) moments.push(ms);
+    }
+    return moments;
+  }
+
+  #label(ms, step) {
     const label = document.createElement("span");
     const text = ms === this.end && ms - this.start > 80000000 ? "24:00" : clockText(ms).slice(0, 5);
-    label.textContent = step >= 3600000 ? text.slice(0, 2) : text;
+    label.textContent = step >= HOUR_MS ? text.slice(0, 2) : text;
     label.style.left = `${Math.min(Math.max(this.#share(ms) * 100, 1), 99)}%`;
-    this.hours.append(label);
+    return label;
   }
 
   draw() {
@@ -73,11 +78,10 @@ export class Timeline {
     for (const ms of this.ticks) parts.push(this.#line(ms, "hour"));
     for (const span of this.spans)
       parts.push(this.#box(span.start, span.end, span.open ? "footage open" : "footage", 18, 64));
-    const now = Date.now();
-    if (now > this.start && now < this.end) parts.push(this.#line(now, "now"));
+    parts.push(this.#line(Date.now(), "now"));
     if (this.pick) parts.push(this.#box(...this.pick, "pick", 0, HEIGHT));
     if (this.played !== null) parts.push(this.#line(this.played, "played"));
-    this.svg.replaceChildren(...parts);
+    this.svg.replaceChildren(...parts.filter(Boolean)); // what is out of view is null
   }
 
   #share(ms) {
@@ -89,6 +93,7 @@ export class Timeline {
   }
 
   #box(from, to, name, y, height) {
+    if (to <= this.start || from >= this.end) return null;
     const box = document.createElementNS(SVG, "rect");
     box.setAttribute("class", name);
     box.setAttribute("x", this.#x(from));
@@ -99,6 +104,7 @@ export class Timeline {
   }
 
   #line(ms, name) {
+    if (ms <= this.start || ms >= this.end) return null;
     const line = document.createElementNS(SVG, "line");
     line.setAttribute("class", name);
     for (const key of ["x1", "x2"]) line.setAttribute(key, this.#x(ms));
