@@ -25,7 +25,7 @@ static const char usage_text[] =
     "      --data DIR      default of database, cache, volume and runtime\n"
     "      --runtime DIR   where the control socket is made\n"
     "      --debug         log every step\n"
-    "      --help          this text\n"
+    "  -h, --help          this text\n"
     "      --version       the version\n";
 
 struct options {
@@ -33,8 +33,10 @@ struct options {
     bool debug;
 };
 
-static int main_usage(void)
+static int main_usage(const char *reason)
 {
+    if (reason != NULL)
+        fprintf(stderr, "keepframe-indexer: %s\n", reason);
     fputs(usage_text, stderr);
     return EXIT_USAGE;
 }
@@ -46,7 +48,6 @@ static int main_parse(int argc, char **argv, struct options *options)
         OPTION_DATA = 256,
         OPTION_RUNTIME,
         OPTION_DEBUG,
-        OPTION_HELP,
         OPTION_VERSION,
     };
     static const struct option table[] = {
@@ -54,11 +55,11 @@ static int main_parse(int argc, char **argv, struct options *options)
         {"data", required_argument, NULL, OPTION_DATA},
         {"runtime", required_argument, NULL, OPTION_RUNTIME},
         {"debug", no_argument, NULL, OPTION_DEBUG},
-        {"help", no_argument, NULL, OPTION_HELP},
+        {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, OPTION_VERSION},
         {0},
     };
-    for (int option; (option = getopt_long(argc, argv, "c:", table, NULL)) != -1;) {
+    for (int option; (option = getopt_long(argc, argv, "c:h", table, NULL)) != -1;) {
         switch (option) {
         case 'c':
             options->source.file = optarg;
@@ -72,18 +73,18 @@ static int main_parse(int argc, char **argv, struct options *options)
         case OPTION_DEBUG:
             options->debug = true;
             break;
-        case OPTION_HELP:
+        case 'h':
             fputs(usage_text, stdout);
             return EXIT_SUCCESS;
         case OPTION_VERSION:
             puts("keepframe-indexer " KEEPFRAME_VERSION);
             return EXIT_SUCCESS;
         default:
-            return main_usage();
+            return main_usage(NULL);
         }
     }
     if (optind != argc - 1 || strcmp(argv[optind], "run") != 0)
-        return main_usage();
+        return main_usage("the one command is: run");
     return -1;
 }
 

@@ -29,6 +29,9 @@ enum {
 #define DAEMON_RECORDERS_PATIENCE_S 9.5
 #define DAEMON_SERVICES_PATIENCE_S 4.
 
+// Whoever stops us by our process group, and by our pid too, is not in a hurry.
+#define DAEMON_HURRY_US (US_PER_SECOND / 2)
+
 // A tick that is late by so much says that we could not listen to the recorders.
 #define DAEMON_TICK_LATE_US (2 * US_PER_SECOND)
 
@@ -144,11 +147,14 @@ static void daemon_patience_cb(struct ev_loop *loop, ev_timer *timer, int events
 
 void daemon_stop(struct daemon *daemon)
 {
+    int64_t now_us = time_monotonic_us();
     if (daemon->is_stopping) {
-        daemon_kill_all(daemon);
+        if (now_us - daemon->stop_us >= DAEMON_HURRY_US)
+            daemon_kill_all(daemon);
         return;
     }
     log_info("stopping");
+    daemon->stop_us = now_us;
     notify_send("STOPPING=1");
     daemon->is_stopping = true;
     daemon_set_patience(daemon, DAEMON_RECORDERS_PATIENCE_S);
@@ -373,11 +379,6 @@ static void daemon_start_all(struct daemon *daemon)
         stream_start(stream);
         enabled++;
     }
-    size_t length = strlen(config->http.listen);
-    bool is_chosen_later =
-        length > 2 && strcmp(config->http.listen + length - 2, ":0") == 0; // the webui will say it
-    if (config->webui == CONFIG_WEBUI_SUPERVISED && !is_chosen_later)
-        log_info("the page is at http://%s/", config->http.listen);
     log_info("%zu streams, %zu of them enabled, go into %s", config->stream_count, enabled,
         config->storage.cache);
 }

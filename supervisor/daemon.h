@@ -29,6 +29,7 @@ struct daemon {
     bool is_stopping_services;
     int64_t start_us; // UTC
     int64_t tick_us;  // monotonic, the last one
+    int64_t stop_us;  // monotonic, when it was told to stop
 
     ev_io control_watcher;
     ev_timer tick;

@@ -1,9 +1,11 @@
 // keepframe: the supervisor. What it can be told on the command line, and who does it.
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "lib/core/alloc.h"
 #include "lib/core/log.h"
@@ -26,7 +28,8 @@ static const char usage_text[] =
     "                              DIR/run, where the configuration does not say otherwise\n"
     "      --runtime DIR           sockets and pid file, whatever the configuration says\n"
     "      --debug                 log more\n"
-    "      --help, --version\n"
+    "  -h, --help\n"
+    "      --version\n"
     "\n"
     "See keepframe(1) and keepframe.yaml(5).\n";
 
@@ -37,7 +40,6 @@ enum {
     OPTION_JSON,
     OPTION_PRINT_COMMANDS,
     OPTION_PRINT_KEYS,
-    OPTION_HELP,
     OPTION_VERSION,
 };
 
@@ -49,7 +51,7 @@ static const struct option long_options[] = {
     {"json", no_argument, NULL, OPTION_JSON},
     {"print-commands", no_argument, NULL, OPTION_PRINT_COMMANDS},
     {"print-keys", no_argument, NULL, OPTION_PRINT_KEYS},
-    {"help", no_argument, NULL, OPTION_HELP},
+    {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, OPTION_VERSION},
     {NULL, 0, NULL, 0},
 };
@@ -83,7 +85,7 @@ static int usage_error(const char *what, const char *name)
 static int parse_options(int argc, char **argv, struct command_options *options, bool *debug)
 {
     int option;
-    while ((option = getopt_long(argc, argv, "c:", long_options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "c:h", long_options, NULL)) != -1) {
         switch (option) {
         case 'c':
             options->source.file = optarg;
@@ -107,7 +109,7 @@ static int parse_options(int argc, char **argv, struct command_options *options,
         case OPTION_PRINT_KEYS:
             options->print_keys = true;
             break;
-        case OPTION_HELP:
+        case 'h':
             fputs(usage_text, stdout);
             return EXIT_SUCCESS;
         case OPTION_VERSION:
@@ -119,6 +121,13 @@ static int parse_options(int argc, char **argv, struct command_options *options,
         }
     }
     return -1;
+}
+
+// Whether nobody named a configuration, and none is where it is looked for.
+static bool lacks_configuration(const struct command_options *options)
+{
+    return !options->has_file && options->source.runtime == NULL && !options->print_keys &&
+           access(options->source.file, F_OK) < 0 && errno == ENOENT;
 }
 
 int main(int argc, char **argv)
@@ -137,6 +146,10 @@ int main(int argc, char **argv)
         if (argc - optind - 1 > command_table[i].arguments_max)
             return usage_error("too many arguments for", argv[optind]);
         options.stream = argv[optind + 1];
+        if (lacks_configuration(&options)) {
+            log_err("there is no %s; name your configuration with -c FILE", options.source.file);
+            return EX_CONFIG;
+        }
         return command_table[i].run(&options);
     }
     return usage_error("unknown command", argv[optind]);

@@ -217,6 +217,8 @@ static const char *stream_judge(const struct stream *stream, int status, char **
     char *how;
     if (WIFSIGNALED(status))
         how = xasprintf("was ended by signal %d", WTERMSIG(status));
+    else if (stream_is_planned(stream->end_reason))
+        how = xstrdup("ended"); // ffmpeg's code for SIGTERM would alarm
     else
         how = xasprintf("ended with %d", WEXITSTATUS(status));
     *what = xasprintf("ffmpeg %s after %.1f s and %" PRId64 " frames%s%s", how, seconds,

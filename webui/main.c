@@ -18,10 +18,10 @@ static const char usage[] =
     "Plays and hands out footage over HTTP. Reads DIR/webui.json, which the supervisor\n"
     "writes, and tells where it listens in DIR/webui.address.\n"
     "\n"
-    "  --runtime DIR  where the sockets are, as of the configuration's key runtime\n"
-    "  --debug        say more in the log\n"
-    "  --help         print this and end\n"
-    "  --version      print the version and end\n";
+    "      --runtime DIR  where the sockets are, as of the configuration's key runtime\n"
+    "      --debug        say more in the log\n"
+    "  -h, --help         print this and end\n"
+    "      --version      print the version and end\n";
 
 static int main_refuse(const char *reason, const char *what)
 {
@@ -40,7 +40,7 @@ int main(int argc, char **argv)
     };
     const char *runtime = NULL;
     bool debug = false;
-    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+    for (int option; (option = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
         switch (option) {
         case 'r':
             runtime = optarg;

@@ -84,7 +84,7 @@ static void service_move(struct service *service, const char *listen)
     service->http = http;
     free(service->listen);
     service->listen = xstrdup(listen);
-    log_info("listening on http://%s/", http_address(http));
+    log_info("the page is at http://%s/", http_address(http));
     if (service_write_address(service, &cause) < 0) {
         log_err("%s", cause);
         free(cause);
@@ -215,7 +215,7 @@ int service_run(const char *runtime)
     service_watch(&service);
     int code = service_start(&service);
     if (code == SERVICE_OK) {
-        log_info("listening on http://%s/", http_address(service.http));
+        log_info("the page is at http://%s/", http_address(service.http));
         ev_run(service.loop, 0);
         log_info("stopped");
     }

@@ -256,7 +256,7 @@ async function describeRange() {
   try {
     const facts = await headVideo(path);
     if (path !== videoPath()) return;
-    const hidden = facts.leadInMs > 0 ?
+    const hidden = facts.leadInMs >= 50 ?
       ` (begins ${(facts.leadInMs / 1000).toFixed(1)} s earlier, which most players hide)` : "";
     say(`${sizeText(facts.bytes)}, shows ${momentText(facts.start, true)} – ` +
       `${momentText(facts.end, true)}${hidden}`);
