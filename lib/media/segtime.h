@@ -34,6 +34,7 @@ struct segtime_segment {
 // Places the next segment of a run, in order of number. `alone` says that no successor will come
 // (the run has ended), or that the caller wants an estimate now. Returns false, with nothing
 // changed, when the start must wait for the successor's birth. Segments of a run never overlap:
-// start ≥ the last one's end.
+// start ≥ the last one's end. Media missing in between moves the start on, but not beyond a minute
+// after the file's birth: a jump of the camera's clock is not followed.
 bool segtime_place(struct segtime *time, const struct segtime_segment *segment, bool alone,
     int64_t *start_us, int64_t *end_us);

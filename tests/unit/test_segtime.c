@@ -160,6 +160,29 @@ static void missing_footage_is_a_gap_of_its_media_time(void **state)
     check_place(&time, segment, false, ZERO + 180 * SECOND, ZERO + 240 * SECOND);
 }
 
+static void a_jump_of_the_media_clock_is_not_followed(void **state)
+{
+    (void)state;
+    struct segtime time = {0};
+    struct segtime_segment segment = {
+        .media_duration_us = 60 * SECOND, .next_birth_us = ZERO + 60 * SECOND};
+    check_place(&time, segment, false, ZERO, ZERO + 60 * SECOND);
+    const int64_t years = INT64_C(56) * 365 * 86400 * SECOND;
+    for (uint32_t number = 1; number < 4; number++) {
+        int64_t at = number * 60 * SECOND;
+        segment = (struct segtime_segment){.number = number,
+            .media_start_us = years + at,
+            .media_duration_us = 60 * SECOND,
+            .birth_us = ZERO + at};
+        check_place(&time, segment, false, ZERO + at, ZERO + at + 60 * SECOND);
+    }
+    // Nor does what the jump arrives with overlap what came before.
+    segment.number = 4;
+    segment.media_start_us = 3 * years;
+    segment.birth_us = ZERO + 239 * SECOND;
+    check_place(&time, segment, false, ZERO + 240 * SECOND, ZERO + 300 * SECOND);
+}
+
 static void segments_that_overlap_in_media_time_do_not_in_utc(void **state)
 {
     (void)state;
@@ -186,6 +209,7 @@ int main(void)
         cmocka_unit_test(a_better_anchor_is_slewed_in),
         cmocka_unit_test(drift_does_not_accumulate),
         cmocka_unit_test(missing_footage_is_a_gap_of_its_media_time),
+        cmocka_unit_test(a_jump_of_the_media_clock_is_not_followed),
         cmocka_unit_test(segments_that_overlap_in_media_time_do_not_in_utc),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
