@@ -77,6 +77,7 @@ function drawCameras() {
   $("cameras").replaceChildren(...items);
   if (focused >= 0) items[focused]?.firstChild.focus();
   $("cameras-empty").hidden = items.length > 0;
+  $("welcome").hidden = items.length === 0 || page.camera !== null;
 }
 
 async function refreshCameras() {
@@ -100,7 +101,6 @@ function choose(camera, stream, day) {
   const other = camera !== page.camera || stream !== page.stream;
   Object.assign(page, { camera, stream, day });
   $("stream").hidden = false;
-  $("welcome").hidden = true;
   $("stream-name").textContent = stream === "main" ? camera : `${camera} · ${stream}`;
   $("day").value = day;
   history.replaceState(null, "", `#${camera}/${stream}/${day}`);
