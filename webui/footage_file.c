@@ -114,13 +114,15 @@ int footage_open(struct worker *worker, const struct footage *footage,
     if (segment->state == FOOTAGE_SEALED)
         return footage_open_volume(
             footage, segment->volume_id, segment->key, segment->size_bytes, cause);
-    char *path = cache_segment_path(footage->cache, &segment->recent->id);
-    int fd = footage_open_path(path, cause);
+    char *path = cache_segment_path(footage->cache, &segment->recent->id), *reason = NULL;
+    int fd = footage_open_path(path, &reason);
+    bool gone = fd < 0 && access(path, F_OK) < 0 && errno == ENOENT;
     free(path);
-    if (fd >= 0 || errno != ENOENT)
-        return fd;
-    free(*cause);
-    return footage_open_moved(worker, footage, segment, cause);
+    if (fd < 0 && !gone)
+        *cause = reason;
+    else
+        free(reason);
+    return gone ? footage_open_moved(worker, footage, segment, cause) : fd;
 }
 
 // The frames database of that day is lost: the file itself knows.

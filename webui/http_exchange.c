@@ -34,7 +34,8 @@ struct http_body {
     uint64_t base;     // of the part that is sent, in the whole
     uint64_t position; // that is being loaded
     char *name;        // for the log
-    char *cause;       // why loading failed
+    bool failed;       // to load what is wanted next
+    char *cause;       // why
 };
 
 // --- Bodies ---
@@ -51,17 +52,17 @@ static void http_body_free(void *cls)
 static void http_body_load(struct io_job *job, void *context)
 {
     struct http_body *body = (struct http_body *)job;
-    if (body->stream->load(body->stream, context, body->position, &body->cause) == 0)
-        body->cause = NULL;
+    body->failed = body->stream->load(body->stream, context, body->position, &body->cause) < 0;
 }
 
 static void http_body_loaded(struct io_job *job, bool expired)
 {
     struct http_body *body = (struct http_body *)job;
-    if (expired && !io_stopping(body->http->io))
-        body->cause = xasprintf("the disk did not answer in time");
-    else if (expired)
-        body->cause = xasprintf("the program is being stopped");
+    if (expired) {
+        body->failed = true;
+        body->cause = xstrdup(io_stopping(body->http->io) ? "the program is being stopped"
+                                                          : "the disk did not answer in time");
+    }
     http_resume(body->http, body->connection);
 }
 
@@ -82,18 +83,19 @@ static ssize_t http_body_read(void *cls, uint64_t position, char *data, size_t s
     struct reply_stream *stream = body->stream;
     uint64_t at = body->base + position;
     size_t done = 0;
-    if (body->cause != NULL)
+    if (body->failed)
         return http_body_fail(body, at);
     while (done < size && at + done < stream->size) {
         ssize_t got = stream->try(stream, at + done, data + done, size - done, &body->cause);
-        if (got < 0 && done == 0)
-            return http_body_fail(body, at);
+        body->failed = got < 0;
         if (got <= 0)
             break;
         done += (size_t)got;
     }
     if (done > 0)
         return (ssize_t)done;
+    if (body->failed)
+        return http_body_fail(body, at);
     body->position = at;
     if (!http_suspend(body->http, body->connection, &body->job))
         return MHD_CONTENT_READER_END_WITH_ERROR;

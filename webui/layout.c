@@ -151,16 +151,22 @@ struct layout *layouts_find(
     struct layouts *layouts, const struct layout_key *key, const char *if_range)
 {
     int64_t fresh_us = time_monotonic_us() - LAYOUT_FRESH_MS * 1000;
+    size_t found = LAYOUTS_COUNT;
     for (size_t i = 0; i < LAYOUTS_COUNT && layouts->entries[i] != NULL; i++) {
-        struct layout *layout = layouts->entries[i];
-        if (!layout_key_equal(&layout->key, key) ||
-            (layout->checked_us < fresh_us &&
-                (if_range == NULL || strcmp(if_range, layout->etag) != 0)))
+        const struct layout *layout = layouts->entries[i];
+        if (!layout_key_equal(&layout->key, key))
             continue;
-        layout_retain(layout);
-        return layouts_use(layouts, i);
+        bool named = if_range != NULL && strcmp(if_range, layout->etag) == 0;
+        // The one that the client has goes before a newer one.
+        if (named || (found == LAYOUTS_COUNT && layout->checked_us >= fresh_us))
+            found = i;
+        if (named)
+            break;
     }
-    return NULL;
+    if (found == LAYOUTS_COUNT)
+        return NULL;
+    layout_retain(layouts->entries[found]);
+    return layouts_use(layouts, found);
 }
 
 static void layouts_drop(struct layouts *layouts, size_t index)

@@ -21,7 +21,7 @@ struct layout {
     struct footage footage;
     struct vfile *file;
     char etag[REPLY_ETAG_SIZE];
-    int64_t modified_s; // 0: it still grows
+    int64_t modified_s; // 0: it may still change
     int64_t checked_us; // monotonic, when the footage was looked at
 };
 

@@ -211,10 +211,11 @@ static void playback_tag(struct layout *layout)
         }
     }
     etag_format(&etag, layout->etag, sizeof(layout->etag));
-    // A date has seconds only: a file that still grows has none.
-    layout->modified_s = 0;
-    if (footage->segments[info->last].state != FOOTAGE_OPEN)
-        layout->modified_s = (last_us + US_PER_SECOND - 1) / US_PER_SECOND;
+    // A date has seconds only, so it stands for what does not change any more.
+    layout->modified_s = last_us / US_PER_SECOND;
+    for (size_t i = info->first; i <= info->last; i++)
+        if (footage->segments[i].state != FOOTAGE_SEALED)
+            layout->modified_s = 0;
 }
 
 // Loads the footage and lays it out. Returns NULL with the reply filled on failure.

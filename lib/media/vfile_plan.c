@@ -105,7 +105,8 @@ int planner_refuse(struct planner *planner, size_t segment, const char *what)
 {
     const struct vfile_segment *at = &planner->request->segments[segment];
     char text[TIME_TEXT_SIZE];
-    time_format_utc(at->start_us, text);
+    bool sane = at->start_us > -PLAN_TIME_MAX_US && at->start_us < PLAN_TIME_MAX_US;
+    time_format_utc(sane ? at->start_us : 0, text);
     *planner->cause =
         xasprintf("the footage at %s can not be joined to what is before it: %s", text, what);
     return -1;

@@ -48,6 +48,9 @@ struct planner {
     int64_t lead_in;
 };
 
+// No segment stands further from the epoch than this.
+#define PLAN_TIME_MAX_US (INT64_C(1) << 60)
+
 // The steps. Each returns 0, or -1 with the planner's cause set.
 
 // vfile_trim.c: which samples are the first and the last.

@@ -8,7 +8,6 @@
 // scale of a tenth of a microsecond.
 #define PLAN_SECONDS_MAX (INT64_C(1) << 32)
 #define PLAN_TIMESCALE_MAX 10000000
-#define PLAN_TIME_MAX_US (INT64_C(1) << 60)
 
 // The frame on screen at `time`: the last in presentation order that is not later; the first one
 // when all are.

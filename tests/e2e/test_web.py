@@ -119,6 +119,25 @@ def test_many_requests_on_one_connection(recording, span):
     connection.close()
 
 
+def test_a_player_reads_on_in_the_file_that_it_has(recording):
+    """A range that reached the open segment, asked for again by its entity tag when that segment has
+    left the cache: the same bytes, though a new request would get others."""
+    keepframe = recording.keepframe
+    row = keepframe.wait_open("live", longer_than_us=1_000_000)
+    ask = {"start": format_utc(row.start_us), "duration": "60s"}
+    first = keepframe.download("live", **ask).expect(200)
+    keepframe.wait_for("the segment is sealed", lambda: any(
+        other.id == row.id and other.state == "sealed" for other in keepframe.segments("live")))
+    keepframe.wait_for("its name in the cache is gone", lambda: not any(
+        path.stem == row.id.rsplit("/", 1)[1] for path in keepframe.cache_files("live")))
+    assert keepframe.download("live", method="HEAD", **ask).headers["ETag"] != first.headers["ETag"]
+    middle = len(first.body) // 3
+    for begin in (0, middle):
+        again = keepframe.download("live", **ask, headers={
+            "Range": f"bytes={begin}-", "If-Range": first.headers["ETag"]}).expect(206)
+        assert again.body == first.body[begin:]
+
+
 def test_slow_readers_cost_nobody_else(recording, span):
     """Clients that ask for a file and do not read it: others are answered as ever."""
     target = "/video/avc/main.mp4?start={start}&end={end}".format(**span)
