@@ -253,15 +253,20 @@ def test_ended_between_the_flip_and_the_sync(lab, build):
     assert_recovered(keepframe, build, media.frame_hashes(path))
 
 
-def test_a_power_cut_between_the_flip_and_the_sync_loses_part_of_the_new_moov(lab, build):
-    """The flip has reached the disk, half of the moov has not."""
+@pytest.mark.parametrize("lost", ["its second half", "some sizes of samples"])
+def test_a_power_cut_between_the_flip_and_the_sync_loses_part_of_the_new_moov(lab, build, lost):
+    """The flip has reached the disk, part of the moov has not."""
     keepframe = end_indexer_at(lab, f"pwrite:{SEGMENT}:2:after")
     path = crashed_file(keepframe)
     original = media.frame_hashes(path)
     moov = media.top_boxes(path)[-1]
     with open(path, "r+b") as file:
-        file.seek(moov.offset + moov.size // 2)
-        file.write(bytes(moov.size - moov.size // 2))
+        if lost == "its second half":
+            file.seek(moov.offset + moov.size // 2)
+            file.write(bytes(moov.size - moov.size // 2))
+        else:
+            file.seek(path.read_bytes().index(b"stsz", moov.offset) + 20)
+            file.write(bytes(40))
     assert_recovered(keepframe, build, original)
 
 

@@ -205,6 +205,11 @@ def test_a_bad_parameter_is_400_and_named(recording, field, params):
     assert error["code"] and len(error["message"]) > 10, error
 
 
+def test_a_parameter_given_twice_is_named(recording):
+    answer = recording.keepframe.get("/video/avc/main.mp4?start=1000&end=1010&start=1001")
+    assert answer.expect(400).json["error"]["field"] == "start"
+
+
 def test_bad_parameters_of_the_segment_list_are_named(recording):
     where = "/api/v1/cameras/avc/main/segments"
     for field, value in (("start", "x"), ("end", "x"), ("limit", "0"), ("limit", "10001"),
