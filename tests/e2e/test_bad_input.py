@@ -145,6 +145,40 @@ def test_a_cache_on_an_unfit_file_system_is_refused_by_name(lab, keepframe, faul
     assert "local" in line or "ext4" in line or "xfs" in line, f"what to do is not said: {line}"
 
 
+def test_a_volume_without_its_marker_is_not_written_to_and_footage_waits(lab):
+    """As when its disk is not mounted: the directory is there, but it is not the volume."""
+    camera = lab.camera(ONE)
+    keepframe = lab.keepframe()
+    keepframe.configure({"one": {"url": camera.url("one")}}, recording={"segment": "2s"})
+    keepframe.start().wait_ready()
+    keepframe.wait_sealed("one", 1)
+    keepframe.stop()
+    away = keepframe.data / "unmounted"
+    keepframe.video.rename(away)
+    keepframe.video.mkdir()
+
+    keepframe.start()
+    line = keepframe.wait_log(str(keepframe.video), ".keepframe-volume")
+    assert "mount" in line
+    keepframe.wait_for("footage waits in the cache", lambda: len(keepframe.cache_files("one")) >= 4)
+    answer = keepframe.wait_for("the web interface answers", lambda: keepframe.get("/healthz"))
+    keepframe.wait_for("health names the volume", lambda: str(keepframe.video) in str(
+        keepframe.get("/healthz").json.get("reasons")))
+    assert answer.status == 503
+    assert list(keepframe.video.iterdir()) == [], "something was written below the mount point"
+
+    waiting = keepframe.cache_files("one")
+    keepframe.video.rmdir()
+    away.rename(keepframe.video)
+    keepframe.wait_for("all of it is filed", lambda: not {path.name for path in waiting} & {
+        path.name for path in keepframe.cache_files("one")})
+    numbers = {(row.run, row.number) for row in keepframe.sealed("one")}
+    for path in waiting:
+        run, number = path.stem.split("-")
+        assert (int(run), int(number)) in numbers, path.name
+    keepframe.wait_ready()
+
+
 # --- ffmpeg
 
 

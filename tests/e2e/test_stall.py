@@ -3,9 +3,13 @@
 import socket
 import threading
 
+import os
+import signal
+
 import pytest
 
 from camera import Mount
+from procs import wait_gone
 
 ONE, TWO = Mount("one", length=60), Mount("two", length=60)
 
@@ -48,6 +52,21 @@ def test_a_stalled_camera_is_recognised_restarted_and_recorded_again(frozen):
         "SELECT reason FROM run WHERE run = ? AND end_us > 0", run))
     assert reason[0]
     assert keepframe.log_lines("one/main", reason[0]), f"the log does not say {reason[0]}"
+
+
+def test_a_recorder_that_freezes_is_ended_and_replaced(frozen):
+    """SIGSTOP: it says nothing any more and heeds no SIGTERM."""
+    keepframe, _ = frozen
+    well, pid = keepframe.wait_recorder("two"), keepframe.wait_recorder("one")
+    run = keepframe.wait_open("one").run
+    os.kill(pid, signal.SIGSTOP)
+    keepframe.wait_recorder("one", other_than=pid)
+    wait_gone(pid, context=keepframe.log_tail)
+    keepframe.wait_open("one", run_after=run)
+    assert keepframe.recorder_pid("two") == well, "the other camera's recorder was touched"
+    (reason,) = keepframe.wait_for("the run's end is in the catalog", lambda: keepframe.catalog(
+        "SELECT reason FROM run WHERE run = ? AND end_us > 0", run))
+    assert reason == ("stalled",)
 
 
 def test_a_camera_that_dies_and_comes_back_is_recorded_again(frozen):

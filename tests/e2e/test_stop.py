@@ -75,6 +75,14 @@ def test_it_stops_as_fast_while_a_camera_is_stalled(running):
     camera.resume()
 
 
+@pytest.mark.parametrize("name", ["keepframe-indexer", "keepframe-webui"])
+def test_it_stops_though_a_program_is_frozen(running, name):
+    keepframe, _ = running
+    os.kill(keepframe.wait_program(name), signal.SIGSTOP)
+    keepframe.stop()
+    assert own_procs(keepframe) == []
+
+
 def test_it_stops_as_fast_while_a_client_reads_slowly(running):
     import socket
     keepframe, _ = running
