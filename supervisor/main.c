@@ -66,12 +66,13 @@ static int command_run(const struct command_options *options)
 static const struct {
     const char *name;
     int arguments_max;
+    bool asks; // a daemon that runs
     int (*run)(const struct command_options *options);
 } command_table[] = {
-    {"run", 0, command_run},
-    {"check-config", 0, command_check_config},
-    {"status", 1, command_status},
-    {"reload", 0, command_reload},
+    {"run", 0, false, command_run},
+    {"check-config", 0, false, command_check_config},
+    {"status", 1, true, command_status},
+    {"reload", 0, true, command_reload},
 };
 
 static int usage_error(const char *what, const char *name)
@@ -123,10 +124,12 @@ static int parse_options(int argc, char **argv, struct command_options *options,
     return -1;
 }
 
-// Whether nobody named a configuration, and none is where it is looked for.
-static bool lacks_configuration(const struct command_options *options)
+// Whether nobody named a configuration, and none is where it is looked for. Who asks a daemon needs
+// none where an option says where it works.
+static bool lacks_configuration(const struct command_options *options, bool asks)
 {
-    return !options->has_file && options->source.runtime == NULL && !options->print_keys &&
+    bool is_placed = options->source.runtime != NULL || (asks && options->source.data != NULL);
+    return !options->has_file && !is_placed && !options->print_keys &&
            access(options->source.file, F_OK) < 0 && errno == ENOENT;
 }
 
@@ -146,7 +149,7 @@ int main(int argc, char **argv)
         if (argc - optind - 1 > command_table[i].arguments_max)
             return usage_error("too many arguments for", argv[optind]);
         options.stream = argv[optind + 1];
-        if (lacks_configuration(&options)) {
+        if (lacks_configuration(&options, command_table[i].asks)) {
             log_err("there is no %s; name your configuration with -c FILE", options.source.file);
             return EX_CONFIG;
         }
