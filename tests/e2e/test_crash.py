@@ -100,16 +100,18 @@ def test_a_restarted_indexer_leaves_the_file_alone_that_is_being_written(pair, b
     def being_written():
         return [name for name in open_files(recorder) if name.endswith(".mp4")]
 
-    looks = 0
-    while looks < 4:
+    def look():
+        """What a file holds that was being written all the while, once there is some of it."""
+        before = being_written()
+        types = media.top_types(Path(before[0])) if before else []
+        return types if being_written() == before and "moof" in types else None
+
+    for restarts in range(1, 4):
         dead = pair.kill_program("keepframe-indexer")
         pair.wait_program("keepframe-indexer", other_than=dead)
-        pair.wait_log_count("indexing", looks + 2)
-        before = pair.wait_for("a segment grows", being_written)
-        types = media.top_types(Path(before[0]))
-        if being_written() == before and "moof" in types:
-            looks += 1
-            assert types[:2] == ["ftyp", "moov"] and types.count("moov") == 1, types
+        pair.wait_log_count("indexing", restarts + 1)
+        types = pair.wait_for("a segment grows", look)
+        assert types[:2] == ["ftyp", "moov"] and types.count("moov") == 1, types
     last = pair.sealed("one")[-1]
     pair.wait_sealed("one", 2, after=last)
     rows = pair.sealed("one")
