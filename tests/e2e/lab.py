@@ -5,8 +5,11 @@ The check at the end holds for every test: no process is left, no sanitizer has 
 
 import os
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
+
+import pytest
 
 from camera import Camera
 from keepframe import Keepframe
@@ -54,6 +57,17 @@ class Lab:
         folder = self.folder / "bin"
         folder.mkdir(exist_ok=True)
         return shutil.copy(self.build.program(name), folder / name)
+
+    def small_disk(self, size_mib):
+        """The folder of a tmpfs of that size; unmounted at the end."""
+        place = self.folder / "small"
+        place.mkdir()
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size_mib}m,mode=755", "tmpfs",
+                               str(place)], capture_output=True, text=True)
+        if done.returncode != 0:
+            pytest.skip(f"a tmpfs can not be mounted here: {done.stderr.strip()}")
+        self.cleanup(lambda: subprocess.run(["umount", str(place)], check=True))
+        return place
 
     def env(self, **extra):
         """The environment of everything started here. Sanitizers report into files of their own."""

@@ -1,6 +1,5 @@
 """A disk that becomes full for a while: recording goes on afterwards, and what happened is told."""
 
-import subprocess
 
 import pytest
 
@@ -12,15 +11,7 @@ SIZE_MIB = 24
 
 @pytest.fixture
 def small_disk(lab):
-    """A tmpfs of 24 MiB; unmounted at the end."""
-    place = lab.folder / "small"
-    place.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE_MIB}m,mode=755", "tmpfs",
-                           str(place)], capture_output=True, text=True)
-    if done.returncode != 0:
-        pytest.skip(f"a tmpfs can not be mounted here: {done.stderr.strip()}")
-    lab.cleanup(lambda: subprocess.run(["umount", str(place)], check=True))
-    return place
+    return lab.small_disk(SIZE_MIB)
 
 
 def fill(place):

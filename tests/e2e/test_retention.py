@@ -1,7 +1,6 @@
 """`min_free` and `continuous`: the oldest footage goes, rows and files agree, recording goes on."""
 
 import os
-import subprocess
 
 import pytest
 
@@ -15,15 +14,7 @@ SIZE_MIB, FREE_MIB = 40, 24
 
 @pytest.fixture
 def small_disk(lab):
-    """A tmpfs of 40 MiB; unmounted at the end."""
-    place = lab.folder / "small"
-    place.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE_MIB}m,mode=755", "tmpfs",
-                           str(place)], capture_output=True, text=True)
-    if done.returncode != 0:
-        pytest.skip(f"a tmpfs can not be mounted here: {done.stderr.strip()}")
-    lab.cleanup(lambda: subprocess.run(["umount", str(place)], check=True))
-    return place
+    return lab.small_disk(SIZE_MIB)
 
 
 def free_bytes(place):
