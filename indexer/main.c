@@ -1,110 +1,31 @@
 // keepframe-indexer: reads its arguments and runs the service.
-#include <errno.h>
-#include <getopt.h>
-#include <stdio.h>
+#include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
+#include <sysexits.h>
 #include <time.h>
 
 #include "indexer/service.h"
 #include "lib/core/config.h"
 #include "lib/core/log.h"
+#include "lib/core/options.h"
 
-enum {
-    EXIT_USAGE = 64,
-    EXIT_CONFIG = 78,
-};
+#define MAIN_CONFIG "/etc/keepframe/keepframe.yaml"
 
-static const char usage_text[] =
-    "usage: keepframe-indexer run [-c FILE] [--data DIR] [--runtime DIR] [--debug]\n"
-    "\n"
-    "Files what the recorders write into the cache: parses, seals and indexes each finished\n"
-    "segment, and keeps the disks within their limits. Started by `keepframe run`.\n"
-    "\n"
-    "  -c, --config FILE   the configuration (/etc/keepframe/keepframe.yaml)\n"
-    "      --data DIR      default of database, cache, volume and runtime\n"
-    "      --runtime DIR   where the control socket is made\n"
-    "      --debug         log every step\n"
-    "  -h, --help          this text\n"
-    "      --version       the version\n";
-
-struct options {
+struct command_options {
     struct config_source source;
     bool debug;
 };
 
-static int main_usage(const char *reason)
+static int command_run(const struct command_options *options)
 {
-    if (reason != NULL)
-        fprintf(stderr, "keepframe-indexer: %s\n", reason);
-    fputs(usage_text, stderr);
-    return EXIT_USAGE;
-}
-
-// Returns -1 when the program shall go on, else its exit status.
-static int main_parse(int argc, char **argv, struct options *options)
-{
-    enum {
-        OPTION_DATA = 256,
-        OPTION_RUNTIME,
-        OPTION_DEBUG,
-        OPTION_VERSION,
-    };
-    static const struct option table[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"data", required_argument, NULL, OPTION_DATA},
-        {"runtime", required_argument, NULL, OPTION_RUNTIME},
-        {"debug", no_argument, NULL, OPTION_DEBUG},
-        {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, OPTION_VERSION},
-        {0},
-    };
-    for (int option; (option = getopt_long(argc, argv, "c:h", table, NULL)) != -1;) {
-        switch (option) {
-        case 'c':
-            options->source.file = optarg;
-            break;
-        case OPTION_DATA:
-            options->source.data = optarg;
-            break;
-        case OPTION_RUNTIME:
-            options->source.runtime = optarg;
-            break;
-        case OPTION_DEBUG:
-            options->debug = true;
-            break;
-        case 'h':
-            fputs(usage_text, stdout);
-            return EXIT_SUCCESS;
-        case OPTION_VERSION:
-            puts("keepframe-indexer " KEEPFRAME_VERSION);
-            return EXIT_SUCCESS;
-        default:
-            return main_usage(NULL);
-        }
-    }
-    if (optind != argc - 1 || strcmp(argv[optind], "run") != 0)
-        return main_usage("the one command is: run");
-    return -1;
-}
-
-int main(int argc, char **argv)
-{
-    struct options options = {.source.file = "/etc/keepframe/keepframe.yaml"};
-    int status = main_parse(argc, argv, &options);
-    if (status >= 0)
-        return status;
-    log_open("keepframe-indexer", options.debug);
-    tzset();
-
     char *cause = NULL;
-    struct config *config = config_load(&options.source, &cause);
+    struct config *config = config_load(&options->source, &cause);
     if (config == NULL) {
         log_err("%s", cause);
         free(cause);
-        return EXIT_CONFIG;
+        return EX_CONFIG;
     }
-    struct service *service = service_new(&options.source, config, &cause);
+    struct service *service = service_new(&options->source, config, &cause);
     if (service == NULL) {
         log_err("%s", cause);
         free(cause);
@@ -113,4 +34,43 @@ int main(int argc, char **argv)
     service_run(service);
     service_free(service);
     return EXIT_SUCCESS;
+}
+
+static const struct options_command main_commands[] = {
+    {"run", .help = "file what is recorded, until SIGTERM or SIGINT", .run = command_run},
+    {.name = NULL},
+};
+
+#define TO(member) .offset = offsetof(struct command_options, member)
+
+static const struct options_option main_options[] = {
+    {"config", 'c', "FILE", TO(source.file), .help = "the configuration (" MAIN_CONFIG ")"},
+    {"data", .argument = "DIR", TO(source.data),
+        .help = "default of database, cache, volume and runtime"},
+    {"runtime", .argument = "DIR", TO(source.runtime), .help = "where the control socket is made"},
+    {"debug", TO(debug), .help = "log every step"},
+    {.name = NULL},
+};
+
+static const struct options_table main_table = {
+    "keepframe-indexer",
+    main_commands,
+    main_options,
+    "Files what the recorders write into the cache: parses, seals and indexes each finished\n"
+    "segment, and keeps the disks within their limits. Started by `keepframe run`.\n"
+    "See keepframe-indexer(1).\n",
+};
+
+int main(int argc, char **argv)
+{
+    struct command_options options = {.source.file = MAIN_CONFIG};
+    char **arguments;
+    int code;
+    const struct options_command *command =
+        options_parse(&main_table, argc, argv, &options, &arguments, &code);
+    if (command == NULL)
+        return code;
+    log_open("keepframe-indexer", options.debug);
+    tzset();
+    return command->run(&options);
 }

@@ -93,9 +93,9 @@ int command_check_config(const struct command_options *options)
 static char *command_socket(const struct command_options *options, char **cause)
 {
     const struct config_source *source = &options->source;
-    if (!options->has_file && source->runtime != NULL)
+    if (options->file == NULL && source->runtime != NULL)
         return xasprintf("%s/control.sock", source->runtime);
-    if (!options->has_file && access(source->file, R_OK) < 0)
+    if (options->file == NULL && access(source->file, R_OK) < 0)
         return source->data ? xasprintf("%s/run/control.sock", source->data)
                             : xasprintf("%s/control.sock",
                                   config_table_find("runtime", CONFIG_SCOPE_ROOT)->fallback);
@@ -189,12 +189,13 @@ static void command_print_one(const json_t *result)
 int command_status(const struct command_options *options)
 {
     int code;
+    const char *target = options->arguments[0];
     json_t *request = json_pack("{s:s}", "command", "status");
-    if (options->stream != NULL) {
-        const char *slash = strchr(options->stream, '/');
+    if (target != NULL) {
+        const char *slash = strchr(target, '/');
         const char *name = slash ? slash + 1 : "main";
-        size_t length = slash ? (size_t)(slash - options->stream) : strlen(options->stream);
-        json_object_set_new(request, "camera", json_stringn(options->stream, length));
+        size_t length = slash ? (size_t)(slash - target) : strlen(target);
+        json_object_set_new(request, "camera", json_stringn(target, length));
         json_object_set_new(request, "stream", json_string(name));
     }
     json_t *result = command_call(options, request, &code);
@@ -203,7 +204,7 @@ int command_status(const struct command_options *options)
     if (options->as_json) {
         json_dumpf(result, stdout, JSON_INDENT(2));
         putchar('\n');
-    } else if (options->stream != NULL) {
+    } else if (target != NULL) {
         command_print_one(result);
     } else {
         command_print_all(result);

@@ -8,11 +8,12 @@
 
 struct command_options {
     struct config_source source;
-    bool has_file; // -c was given
+    const char *file; // -c, or NULL
+    bool debug;
     bool as_json;
     bool print_commands;
     bool print_keys;
-    const char *stream; // CAMERA/STREAM, or NULL
+    char **arguments; // what stands behind the command; NULL ends them
 };
 
 int command_check_config(const struct command_options *options);
