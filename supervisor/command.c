@@ -42,7 +42,8 @@ static void command_print_stream(const struct config *config, const struct confi
     char *directory = xasprintf("%s/%s/%s", config->storage.cache, stream->camera, stream->name);
     char **args = ffmpeg_args(config, stream, directory, 0);
     char *script = ffmpeg_script(config, stream);
-    char *masked = mask_text(script, stream->password);
+    struct mask *mask = mask_new(stream->url, stream->password);
+    char *masked = mask_text(script, mask);
     printf("\n# %s/%s%s\n", stream->camera, stream->name,
         stream->recording.enabled ? "" : " (not enabled)");
     for (char **arg = args; *arg != NULL; arg++) {
@@ -52,6 +53,7 @@ static void command_print_stream(const struct config *config, const struct confi
     }
     printf(" %d<<'END'\n%sEND\n", FFMPEG_SCRIPT_FD, masked);
     free(masked);
+    mask_free(mask);
     free(script);
     ffmpeg_args_free(args);
     free(directory);

@@ -4,8 +4,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "lib/core/alloc.h"
 #include "lib/core/buf.h"
 #include "lib/core/percent.h"
 
@@ -13,20 +15,99 @@ enum {
     MASK_SECRET_LENGTH_MIN = 4,
 };
 
-// How many bytes at `text` stand for `byte`: 1 raw, 3 percent-encoded, 0 for neither.
+#define MASK_URL_END " \t\r\n'\"<>"
+
+struct mask_secret {
+    char *bytes; // decoded
+    size_t size;
+    bool is_query; // a value of the URL's query
+};
+
+struct mask {
+    struct mask_secret *secrets;
+    size_t count, capacity;
+};
+
+// Where in a text we are.
+struct mask_place {
+    size_t url_left; // bytes up to the end of the URL that we are in
+    bool in_query;   // of that URL
+    bool at_value;   // a value of the query can begin here
+    char before;     // the byte before, '\0' at the start
+};
+
+// --- What is secret ---
+
+static void mask_add(struct mask *mask, const char *text, size_t length, bool is_query)
+{
+    struct buf bytes = BUF_INIT;
+    for (size_t i = 0; i < length; i++) {
+        int byte = is_query ? percent_byte(text + i, length - i) : -1;
+        buf_put_u8(&bytes, byte >= 0 ? (uint8_t)byte : (uint8_t)text[i]);
+        i += byte >= 0 ? 2 : 0;
+    }
+    if (bytes.size == 0) {
+        buf_fini(&bytes);
+        return;
+    }
+    struct mask_secret secret = {.is_query = is_query};
+    secret.bytes = (char *)buf_take(&bytes, &secret.size);
+    ARRAY_RESERVE(mask->secrets, mask->count, mask->capacity);
+    mask->secrets[mask->count++] = secret;
+}
+
+static void mask_add_query(struct mask *mask, const char *url)
+{
+    const char *item = strchr(url, '?');
+    while (item != NULL && *item != '\0' && *item != '#') {
+        item++; // the '?' or '&'
+        size_t length = strcspn(item, "&;#");
+        const char *equals = memchr(item, '=', length);
+        const char *value = equals ? equals + 1 : item;
+        mask_add(mask, value, length - (size_t)(value - item), true);
+        item += length;
+    }
+}
+
+struct mask *mask_new(const char *url, const char *password)
+{
+    struct mask *mask = xcalloc(1, sizeof(*mask));
+    if (password != NULL)
+        mask_add(mask, password, strlen(password), false);
+    if (url != NULL)
+        mask_add_query(mask, url);
+    return mask;
+}
+
+void mask_free(struct mask *mask)
+{
+    if (mask == NULL)
+        return;
+    for (size_t i = 0; i < mask->count; i++)
+        free(mask->secrets[i].bytes);
+    free(mask->secrets);
+    free(mask);
+}
+
+// --- Where it appears ---
+
+// How many bytes at `text` stand for `byte`: 1 raw, 3 percent-encoded, 4 as a quote inside the
+// quotes of a script, 0 for none of them.
 static size_t mask_match_byte(const char *text, char byte)
 {
     if (percent_byte(text, strnlen(text, 3)) == (unsigned char)byte)
         return 3;
-    return text[0] == byte ? 1 : 0;
+    if (byte == '\'' && strncmp(text, "'\\''", 4) == 0)
+        return 4;
+    return *text != '\0' && *text == byte ? 1 : 0;
 }
 
 // How many bytes at `text` are the secret; 0 when they are not.
-static size_t mask_match(const char *text, const char *secret)
+static size_t mask_match(const char *text, const struct mask_secret *secret)
 {
     size_t length = 0;
-    for (; *secret != '\0'; secret++) {
-        size_t step = mask_match_byte(text + length, *secret);
+    for (size_t i = 0; i < secret->size; i++) {
+        size_t step = mask_match_byte(text + length, secret->bytes[i]);
         if (step == 0)
             return 0;
         length += step;
@@ -34,30 +115,65 @@ static size_t mask_match(const char *text, const char *secret)
     return length;
 }
 
+static bool mask_is_wanted(const struct mask_secret *secret, const struct mask_place *place)
+{
+    bool is_long = secret->size >= MASK_SECRET_LENGTH_MIN;
+    if (!secret->is_query)
+        return is_long;
+    if (place->url_left > 0)
+        return place->in_query && (is_long || place->at_value);
+    return is_long && place->before != '/';
+}
+
+// The length of the longest secret at `text`, or 0.
+static size_t mask_find(const struct mask *mask, const char *text, const struct mask_place *place)
+{
+    size_t longest = 0;
+    for (size_t i = 0; mask != NULL && i < mask->count; i++) {
+        if (!mask_is_wanted(&mask->secrets[i], place))
+            continue;
+        size_t length = mask_match(text, &mask->secrets[i]);
+        longest = length > longest ? length : longest;
+    }
+    return longest;
+}
+
 // The length of the user information and its '@' behind a "://", or 0.
 static size_t mask_userinfo(const char *text)
 {
     // A password may hold a raw '/', '?' or '#' although it should not: all up to the last '@'
     // before a blank or a quote counts.
-    size_t length = strcspn(text, " \t'\"<>");
+    size_t length = strcspn(text, MASK_URL_END);
     const char *at = memrchr(text, '@', length);
     return at ? (size_t)(at - text) + 1 : 0;
 }
 
-char *mask_text(const char *text, const char *secret)
+// Moves on by `length` bytes of the text, the last of which is `last`.
+static void mask_move(struct mask_place *place, size_t length, char last)
+{
+    place->url_left -= length < place->url_left ? length : place->url_left;
+    place->in_query = place->url_left > 0 && (place->in_query || last == '?');
+    place->at_value = place->in_query && strchr("?&;=", last) != NULL;
+    place->before = last;
+}
+
+char *mask_text(const char *text, const struct mask *mask)
 {
     struct buf out = BUF_INIT;
-    bool has_secret = secret != NULL && strlen(secret) >= MASK_SECRET_LENGTH_MIN;
+    struct mask_place place = {0};
     while (*text != '\0') {
-        size_t length = has_secret ? mask_match(text, secret) : 0;
+        size_t length = mask_find(mask, text, &place);
         if (length > 0) {
             buf_put(&out, "***", 3);
             text += length;
+            mask_move(&place, length, '*');
         } else if (strncmp(text, "://", 3) == 0) {
             length = mask_userinfo(text + 3);
             buf_printf(&out, "://%s", length > 0 ? "***@" : "");
             text += 3 + length;
+            place = (struct mask_place){.url_left = strcspn(text, MASK_URL_END), .before = '/'};
         } else {
+            mask_move(&place, 1, *text);
             buf_put_u8(&out, (uint8_t)*text++);
         }
     }

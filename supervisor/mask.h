@@ -1,7 +1,18 @@
 // Takes secrets out of text that comes from elsewhere, before it is kept, logged or answered.
 #pragma once
 
-// A copy of `text` in which the user information of every URL and every appearance of `secret`
-// (may be NULL), raw or with any of its bytes percent-encoded, is replaced by "***". A secret of
-// less than four bytes is only replaced inside URLs, where its place tells it from other text.
-char *mask_text(const char *text, const char *secret);
+struct mask;
+
+// What is secret of a stream: its password, and the values in the query of its URL, any of which
+// may be a token. Both may be NULL. Copies what it needs.
+struct mask *mask_new(const char *url, const char *password);
+void mask_free(struct mask *mask);
+
+// A copy of `text` in which the user information of every URL and every appearance of a secret, raw
+// or with any of its bytes percent-encoded, is replaced by "***". `mask` may be NULL: then no
+// secret is known.
+//
+// A secret of less than four bytes is only replaced inside URLs, where its place tells it from
+// other text: a value of the query where such a value begins. Values of the query leave paths
+// readable: in a URL they are only replaced in its query, elsewhere not directly behind a slash.
+char *mask_text(const char *text, const struct mask *mask);

@@ -169,7 +169,7 @@ static void stream_progress_cb(void *arg, const char *line)
 static void stream_error_cb(void *arg, const char *line)
 {
     struct stream *stream = arg;
-    char *masked = mask_text(line, stream->secret);
+    char *masked = mask_text(line, stream->mask);
     unsigned repeats = logcap_add(stream->log, masked);
     const char *last = logcap_last(stream->log);
     const char *reason = ffmpeg_line_reason(last);
@@ -314,8 +314,8 @@ static struct child *stream_spawn(struct stream *stream, char **cause)
         .end = stream_child_end_cb,
         .arg = stream,
     };
-    free(stream->secret);
-    stream->secret = stream->config->password ? xstrdup(stream->config->password) : NULL;
+    mask_free(stream->mask);
+    stream->mask = mask_new(stream->config->url, stream->config->password);
     struct child *child = child_start(stream->host->loop, &spec, cause);
     explicit_bzero(script, strlen(script));
     free(script);
@@ -475,7 +475,7 @@ void stream_free(struct stream *stream)
     free(stream->unnoted);
     runfile_fini(&stream->run);
     logcap_free(stream->log);
-    free(stream->secret);
+    mask_free(stream->mask);
     free(stream->line_detail);
     free(stream->last_reason);
     free(stream->directory);

@@ -56,7 +56,7 @@ struct stream {
     ev_timer timer;      // next start, or the end of patience with ffmpeg
 
     struct child *child;
-    char *secret;            // the password that the child was given
+    struct mask *mask;       // of what the child was given
     struct runfile run;      // while one is open; run.run is 0 otherwise
     struct runfile *unnoted; // ended runs whose end could not be written yet
     size_t unnoted_count;

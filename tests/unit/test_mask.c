@@ -15,6 +15,16 @@
 // 16 characters, as an ill-meaning person would choose them.
 #define SECRET "a%B@c\"d'e:f/g?#h"
 
+static void expect_masked(
+    const char *text, const char *url, const char *password, const char *expected)
+{
+    struct mask *mask = mask_new(url, password);
+    char *masked = mask_text(text, mask);
+    assert_string_equal(masked, expected);
+    free(masked);
+    mask_free(mask);
+}
+
 static void test_table(void **state)
 {
     static const struct {
@@ -43,16 +53,55 @@ static void test_table(void **state)
         {"%%%%", "%%%%", "***"},
         {"%25%25%25%25", "%%%%", "***"},
     };
-    for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
-        char *masked = mask_text(table[i].text, table[i].secret);
-        assert_string_equal(masked, table[i].expected);
-        free(masked);
-    }
+    for (size_t i = 0; i < ARRAY_LENGTH(table); i++)
+        expect_masked(table[i].text, NULL, table[i].secret, table[i].expected);
+    (void)state;
+}
+
+static void test_query(void **state)
+{
+    static const char url[] = "rtsp://h/live/main?token=s%2Fecret1&ch=1&flag&mode=main&q='x'yz;e=";
+    static const struct {
+        const char *text, *expected;
+    } table[] = {
+        {"rtsp://h/live/main?token=s%2Fecret1&ch=1&flag&mode=main",
+            "rtsp://h/live/main?token=***&ch=***&***&mode=***"},
+        {"Impossible to open 'rtsp://u:p@h/live/main?token=s/ecret1&ch=1/trackID=1'",
+            "Impossible to open 'rtsp://***@h/live/main?token=***&ch=***/trackID=***'"},
+        {"the token s/ecret1 and s%2fecret1 fail", "the token *** and *** fail"},
+        {"channel 1 of /cache/main/main", "channel 1 of /cache/main/main"},
+        {"rtsp://h/1/main/flag/x?other=1", "rtsp://h/1/main/flag/x?other=***"},
+        {"raw flag 1", "raw *** 1"},
+        {"file 'rtsp://h/live?q='\\''x'\\''yz'", "file 'rtsp://h/live?q=***'"},
+        {"rtsp://h/x?a=s/ecret1 1", "rtsp://h/x?a=*** 1"},
+        {"?ch=1", "?ch=1"},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(table); i++)
+        expect_masked(table[i].text, url, NULL, table[i].expected);
+    (void)state;
+}
+
+static void test_several(void **state)
+{
+    static const char url[] = "rtsp://h/x?a=secret&b=secretlonger#?c=fragment";
+    expect_masked("secretlonger secret", url, NULL, "*** ***");
+    expect_masked("fragment", url, NULL, "fragment");
+    expect_masked("word secret", url, "word", "*** ***");
+    expect_masked("rtsp://h/word?x", url, "word", "rtsp://h/***?x");
+    expect_masked("x", "rtsp://h/x", NULL, "x");
+    expect_masked("x", "rtsp://h/x?", "", "x");
+    char *masked = mask_text("rtsp://u:p@h/x?y=1", NULL);
+    assert_string_equal(masked, "rtsp://***@h/x?y=1");
+    free(masked);
     (void)state;
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_table)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_table),
+        cmocka_unit_test(test_query),
+        cmocka_unit_test(test_several),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
