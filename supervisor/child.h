@@ -1,5 +1,7 @@
-// Child processes: the one place that forks, execs, feeds and drains pipes, and reaps. A child is
-// over only after it has exited and all its pipes have ended.
+// Child processes, from their start (spawn.h) over what they say (childpipe.h) to their end. A
+// child is over only after it has exited and all its pipes have ended; pipes that something else
+// has inherited are given up after a grace, and what is left in the child's process group ends
+// then. One that closes its pipes and lives on is not over.
 //
 // Every child begins with no inherited descriptor but its own, an empty signal mask, default
 // handlers and a session of its own (a Ctrl-C in the terminal reaches us alone), and gets a signal
@@ -8,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include <ev.h>
@@ -25,6 +28,7 @@ struct child_spec {
     char *const *environment; // NULL: ours
     int death_signal;         // what it gets when we die
     int oom_score;            // added to ours, so that the right one dies when memory is short
+    bool ignores_hangup;      // SIGHUP does nothing to it until it has a handler of its own
     const char *input;        // what it can read from descriptor 3, or NULL
     child_line_fn progress;   // gets the lines that it writes to descriptor 4, or NULL
     child_line_fn error;      // gets the lines of its stderr; NULL: it shares ours
@@ -38,9 +42,14 @@ struct child *child_start(struct ev_loop *loop, const struct child_spec *spec, c
 
 pid_t child_pid(const struct child *child);
 
-// Sends a signal, unless the child has exited already.
+// The processor time that it has used, and what it has waited for, once it has exited; 0 before.
+int64_t child_cpu_us(const struct child *child);
+
+// Sends a signal to its process group (a wrapper script's ffmpeg is in it too), unless the child
+// has exited already.
 void child_signal(const struct child *child, int signal_number);
 
-// Runs a program to its end and returns what it wrote to stdout, at most 64 KiB of it. Blocks for
-// `timeout_ms` at most, so it is for the start only. Returns NULL with *cause set on failure.
+// Runs a program to its end and returns what it wrote to stdout and stderr, at most 64 KiB of it.
+// Blocks for `timeout_ms` at most, so it is for the start only. Returns NULL with *cause set on
+// failure.
 char *child_capture(char *const *argv, int timeout_ms, char **cause);

@@ -14,6 +14,7 @@
 #include "lib/core/timeutil.h"
 #include "supervisor/control.h"
 #include "supervisor/environment.h"
+#include "supervisor/limits.h"
 #include "supervisor/notify.h"
 #include "supervisor/reload.h"
 #include "supervisor/run.h"
@@ -432,6 +433,7 @@ int daemon_run(const struct config_source *source)
     int code = EX_CONFIG;
     if (daemon.config != NULL) {
         daemon_log_warnings(daemon.config);
+        limits_raise(daemon.config->stream_count);
         code = daemon_prepare(&daemon, &cause);
     }
     if (code == 0) {

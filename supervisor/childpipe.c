@@ -1,0 +1,137 @@
+// What a child says. See childpipe.h.
+#include "supervisor/childpipe.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "lib/core/alloc.h"
+#include "lib/core/timeutil.h"
+
+enum {
+    CHILDPIPE_READ_MAX = 16 * 1024, // as much as the pipe holds
+};
+
+// How long a flooding child is left alone: it then fills its pipe and waits for us.
+#define CHILDPIPE_PAUSE_S 0.02
+
+static void childpipe_give(struct childpipe *childpipe)
+{
+    if (childpipe->text.size > 0)
+        childpipe->line(childpipe->line_arg, buf_string(&childpipe->text));
+    buf_consume(&childpipe->text, childpipe->text.size);
+}
+
+// Takes one more byte; gives the line away when it is whole.
+static void childpipe_byte(struct childpipe *childpipe, char byte)
+{
+    if (byte == '\n' || byte == '\r') {
+        childpipe_give(childpipe);
+        childpipe->is_overlong = false;
+    } else if (!childpipe->is_overlong && byte != '\0') {
+        buf_put_u8(&childpipe->text, (uint8_t)byte);
+        if (childpipe->text.size == CHILDPIPE_LINE_MAX) {
+            childpipe->text.size -= CHILDPIPE_LINE_CUT;
+            childpipe->is_overlong = true;
+        }
+    }
+}
+
+static void childpipe_tell_flood(struct childpipe *childpipe)
+{
+    if (childpipe->left_out == 0)
+        return;
+    char *text = xasprintf("(%" PRIu64 " bytes of a flood left out)", childpipe->left_out);
+    childpipe->left_out = 0;
+    childpipe->line(childpipe->line_arg, text);
+    free(text);
+}
+
+// Throws away what came, and the line that it broke into, up to the next end of a line.
+static void childpipe_leave_out(struct childpipe *childpipe, size_t size)
+{
+    childpipe->left_out += size + childpipe->text.size;
+    buf_consume(&childpipe->text, childpipe->text.size);
+    childpipe->is_overlong = true;
+    ev_io_stop(childpipe->loop, &childpipe->watcher);
+    ev_timer_set(&childpipe->pause, CHILDPIPE_PAUSE_S, 0.);
+    ev_timer_start(childpipe->loop, &childpipe->pause);
+}
+
+static void childpipe_take(struct childpipe *childpipe, const char *bytes, size_t size)
+{
+    int64_t now_us = time_monotonic_us();
+    if (now_us - childpipe->second_us >= US_PER_SECOND) {
+        childpipe->second_us = now_us;
+        childpipe->bytes = 0;
+        childpipe_tell_flood(childpipe);
+    }
+    childpipe->bytes += size;
+    if (childpipe->bytes > CHILDPIPE_SECOND_MAX) {
+        childpipe_leave_out(childpipe, size);
+        return;
+    }
+    for (size_t i = 0; i < size; i++)
+        childpipe_byte(childpipe, bytes[i]);
+}
+
+static void childpipe_read(struct childpipe *childpipe)
+{
+    char bytes[CHILDPIPE_READ_MAX];
+    ssize_t got = read(childpipe->fd, bytes, sizeof(bytes));
+    if (got > 0)
+        childpipe_take(childpipe, bytes, (size_t)got);
+    if (got > 0 || (got < 0 && (errno == EINTR || errno == EAGAIN)))
+        return;
+    childpipe_stop(childpipe);
+    childpipe->end(childpipe->end_arg);
+}
+
+static void childpipe_cb(struct ev_loop *loop, ev_io *watcher, int events)
+{
+    (void)loop;
+    (void)events;
+    childpipe_read(watcher->data);
+}
+
+static void childpipe_pause_cb(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct childpipe *childpipe = timer->data;
+    (void)events;
+    ev_io_start(loop, &childpipe->watcher);
+    childpipe_read(childpipe);
+}
+
+void childpipe_start(struct childpipe *childpipe, struct ev_loop *loop, int fd,
+    childpipe_line_fn line, void *line_arg, childpipe_end_fn end, void *end_arg)
+{
+    *childpipe = (struct childpipe){
+        .loop = loop, .fd = fd, .line = line, .line_arg = line_arg, .end = end, .end_arg = end_arg};
+    if (fd < 0)
+        return;
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    ev_io_init(&childpipe->watcher, childpipe_cb, fd, EV_READ);
+    ev_timer_init(&childpipe->pause, childpipe_pause_cb, 0., 0.);
+    childpipe->watcher.data = childpipe->pause.data = childpipe;
+    ev_io_start(loop, &childpipe->watcher);
+}
+
+void childpipe_stop(struct childpipe *childpipe)
+{
+    if (childpipe->fd < 0)
+        return;
+    ev_io_stop(childpipe->loop, &childpipe->watcher);
+    ev_timer_stop(childpipe->loop, &childpipe->pause);
+    close(childpipe->fd);
+    childpipe->fd = -1;
+    childpipe_tell_flood(childpipe);
+    childpipe_give(childpipe);
+}
+
+void childpipe_fini(struct childpipe *childpipe)
+{
+    childpipe_stop(childpipe);
+    buf_fini(&childpipe->text);
+}
