@@ -23,6 +23,7 @@
 #include "lib/core/alloc.h"
 #include "lib/core/ctl.h"
 #include "lib/core/fsutil.h"
+#include "lib/core/heartbeat.h"
 #include "lib/core/log.h"
 #include "lib/core/timeutil.h"
 #include "lib/media/catalog.h"
@@ -44,6 +45,7 @@ struct service {
     struct watch *watch;
     struct cachesync *sync;
     struct ctl_server *server;
+    struct heartbeat heartbeat;
     ev_io watch_event;
     ev_io server_event;
     ev_timer tick_event;
@@ -80,6 +82,7 @@ static void service_tick_cb(struct ev_loop *loop, ev_timer *event, int revents)
     keeper_tick(service->indexer.keeper, now_us);
     ingest_tick(service->indexer.ingest, now_us);
     cachesync_tick(service->sync, now_us);
+    heartbeat_beat(&service->heartbeat, now_us);
 }
 
 static void service_commit_cb(struct ev_loop *loop, ev_timer *event, int revents)
@@ -310,6 +313,7 @@ struct service *service_new(const struct config_source *source, struct config *c
     service->source = source;
     service->config = config;
     service->lock = -1;
+    heartbeat_open(&service->heartbeat);
     service->indexer.config = config;
     service->indexer.loop = ev_default_loop(EVFLAG_AUTO);
     service_start_signals(service);
@@ -363,6 +367,7 @@ void service_free(struct service *service)
     ingest_free(indexer->ingest);
     if (service->lock >= 0)
         close(service->lock);
+    heartbeat_close(&service->heartbeat);
     ev_loop_destroy(indexer->loop);
     config_free(service->config);
     free(service);

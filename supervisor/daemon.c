@@ -313,6 +313,12 @@ static void daemon_tick_cb(struct ev_loop *loop, ev_timer *timer, int events)
             stream_forgive(daemon->streams[i], now_us);
         stream_tick(daemon->streams[i], now_us);
     }
+    struct service *const services[] = {daemon->indexer, daemon->webui};
+    for (size_t i = 0; i < ARRAY_LENGTH(services); i++) {
+        if (is_late)
+            service_forgive(services[i], now_us);
+        service_tick(services[i], now_us);
+    }
     if (notify_watchdog_us() > 0)
         notify_send("WATCHDOG=1");
 }
@@ -347,6 +353,22 @@ static void daemon_watch(struct daemon *daemon)
     daemon->patience.data = daemon;
 }
 
+// The tests can not wait a minute for a frozen program to be noticed.
+static void daemon_set_service_patience(struct daemon *daemon)
+{
+    const char *text = getenv("KEEPFRAME_TEST_SILENCE_MS");
+    int64_t silence_us = text ? strtoll(text, NULL, 10) * 1000 : 0;
+    if (silence_us <= 0)
+        return;
+    const struct service_patience patience = {
+        .start_us = 10 * silence_us, .silence_us = silence_us, .end_us = silence_us};
+    log_warn("KEEPFRAME_TEST_SILENCE_MS is set: a program that gives no sign of life for %s ms is "
+             "ended",
+        text);
+    service_set_patience(daemon->indexer, &patience);
+    service_set_patience(daemon->webui, &patience);
+}
+
 static void daemon_make_services(struct daemon *daemon)
 {
     const struct config_source *source = &daemon->source;
@@ -364,6 +386,7 @@ static void daemon_make_services(struct daemon *daemon)
     daemon->indexer = service_new(daemon->loop, indexer, 0, daemon_service_idle, daemon);
     daemon->webui =
         service_new(daemon->loop, webui, DAEMON_WEBUI_OOM_SCORE, daemon_service_idle, daemon);
+    daemon_set_service_patience(daemon);
 }
 
 static void daemon_start_all(struct daemon *daemon)

@@ -9,7 +9,8 @@
 
 static bool environment_is_ours(const char *variable)
 {
-    static const char *const names[] = {"NOTIFY_SOCKET=", "WATCHDOG_USEC=", "WATCHDOG_PID="};
+    static const char *const names[] = {
+        "NOTIFY_SOCKET=", "WATCHDOG_USEC=", "WATCHDOG_PID=", "KEEPFRAME_HEARTBEAT="};
     for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
         if (strncmp(variable, names[i], strlen(names[i])) == 0)
             return true;

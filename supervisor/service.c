@@ -2,6 +2,7 @@
 #include "supervisor/service.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -10,10 +11,18 @@
 #include <unistd.h>
 
 #include "lib/core/alloc.h"
+#include "lib/core/heartbeat.h"
 #include "lib/core/log.h"
 #include "lib/core/timeutil.h"
 #include "supervisor/backoff.h"
 #include "supervisor/child.h"
+#include "supervisor/spawn.h"
+
+static const struct service_patience service_default_patience = {
+    .start_us = 600 * US_PER_SECOND,
+    .silence_us = 60 * US_PER_SECOND,
+    .end_us = 10 * US_PER_SECOND,
+};
 
 struct service {
     struct ev_loop *loop;
@@ -26,9 +35,18 @@ struct service {
     bool is_restarting; // its end is no failure
     ev_timer timer;     // the next start
     struct child *child;
-    int64_t start_us; // monotonic
+    struct service_patience patience;
+    int64_t start_us;   // monotonic, as all below
+    int64_t sign_us;    // last heartbeat; the start before the first
+    int64_t end_us;     // when it was told to end; 0: it was not
+    bool has_beaten;    // since this start
+    bool is_hangup_due; // a SIGHUP waits for the first heartbeat
+    bool is_killed;     // for not ending
+    bool is_hung;       // the reason why it was told to end
     unsigned failures;
     uint64_t restarts;
+    uint64_t hangs;
+    char *last_failure;
 };
 
 // The program beside our own, if it is there, else the bare name, for PATH.
@@ -57,8 +75,24 @@ static void service_pause(struct service *service, const char *what)
     service->restarts++;
     int64_t delay_ms = backoff_delay_ms(service->failures, random);
     log_err("%s; next start in %.1f s", what, (double)delay_ms / 1000);
+    free(service->last_failure);
+    service->last_failure = xstrdup(what);
     ev_timer_set(&service->timer, (double)delay_ms / 1000, 0.);
     ev_timer_start(service->loop, &service->timer);
+}
+
+// Says how it ended, in a sentence.
+static char *service_obituary(const struct service *service, int status)
+{
+    const char *name = service_name(service);
+    if (service->is_hung)
+        return xasprintf("%s gave no sign of life for %.0f s and was %s", name,
+            (double)(service->end_us - service->sign_us) / US_PER_SECOND,
+            service->is_killed ? "killed" : "ended");
+    if (WIFSIGNALED(status))
+        return xasprintf("%s was ended by signal %d", name, WTERMSIG(status));
+    return xasprintf("%s ended with %d%s", name, WEXITSTATUS(status),
+        WEXITSTATUS(status) == EX_CONFIG ? " (what it lacks is said above)" : "");
 }
 
 static void service_end_cb(void *arg, int status)
@@ -78,14 +112,47 @@ static void service_end_cb(void *arg, int status)
         service_start(service);
         return;
     }
-    char *what;
-    if (WIFSIGNALED(status))
-        what = xasprintf("%s was ended by signal %d", service_name(service), WTERMSIG(status));
-    else
-        what = xasprintf("%s ended with %d%s", service_name(service), WEXITSTATUS(status),
-            WEXITSTATUS(status) == EX_CONFIG ? " (what it lacks is said above)" : "");
+    char *what = service_obituary(service, status);
     service_pause(service, what);
     free(what);
+}
+
+static void service_beat_cb(void *arg, const char *line)
+{
+    struct service *service = arg;
+    (void)line;
+    service->sign_us = time_monotonic_us();
+    service->has_beaten = true;
+    if (service->is_hangup_due)
+        child_signal(service->child, SIGHUP);
+    service->is_hangup_due = false;
+}
+
+// The environment with the heartbeat's descriptor in it. The strings are the original's.
+static char **service_environment(const struct service *service)
+{
+    static char variable[32];
+    char *const *original = service->environment ? service->environment : environ;
+    size_t count = 0;
+    while (original[count] != NULL)
+        count++;
+    char **copy = xcalloc(count + 2, sizeof(char *));
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (strncmp(original[i], HEARTBEAT_VARIABLE "=", sizeof(HEARTBEAT_VARIABLE)) != 0)
+            copy[kept++] = original[i];
+    }
+    snprintf(variable, sizeof(variable), HEARTBEAT_VARIABLE "=%d", SPAWN_PROGRESS_FD);
+    copy[kept] = variable;
+    return copy;
+}
+
+static void service_begin(struct service *service)
+{
+    service->start_us = service->sign_us = time_monotonic_us();
+    service->end_us = 0;
+    service->has_beaten = service->is_hangup_due = false;
+    service->is_hung = service->is_killed = false;
 }
 
 static void service_launch(struct service *service)
@@ -93,18 +160,22 @@ static void service_launch(struct service *service)
     char *cause = NULL;
     char *program = service_program(service->argv[0]);
     char *name = service->argv[0];
+    char **environment = service_environment(service);
     service->argv[0] = program;
     const struct child_spec spec = {
         .argv = service->argv,
-        .environment = service->environment,
+        .environment = environment,
         .death_signal = SIGTERM,
         .oom_score = service->oom_score,
+        .ignores_hangup = true,
+        .progress = service_beat_cb,
         .end = service_end_cb,
         .arg = service,
     };
-    service->start_us = time_monotonic_us();
+    service_begin(service);
     service->child = child_start(service->loop, &spec, &cause);
     service->argv[0] = name;
+    free(environment);
     free(program);
     if (service->child == NULL) {
         service_pause(service, cause);
@@ -133,6 +204,7 @@ struct service *service_new(
         service->argv[i] = xstrdup(argv[i]);
     service->loop = loop;
     service->oom_score = oom_score;
+    service->patience = service_default_patience;
     service->idle = idle;
     service->arg = arg;
     ev_timer_init(&service->timer, service_timer_cb, 0., 0.);
@@ -148,7 +220,13 @@ void service_free(struct service *service)
     for (char **arg = service->argv; *arg != NULL; arg++)
         free(*arg);
     free(service->argv);
+    free(service->last_failure);
     free(service);
+}
+
+void service_set_patience(struct service *service, const struct service_patience *patience)
+{
+    service->patience = *patience;
 }
 
 void service_set_environment(struct service *service, char *const *environment)
@@ -163,12 +241,20 @@ void service_start(struct service *service)
         service_launch(service);
 }
 
+// Tells it to end; service_tick() sees to it that it does.
+static void service_terminate(struct service *service)
+{
+    if (service->end_us == 0)
+        service->end_us = time_monotonic_us();
+    child_signal(service->child, SIGTERM);
+}
+
 void service_stop(struct service *service)
 {
     service->is_wanted = false;
     ev_timer_stop(service->loop, &service->timer);
     if (service->child != NULL)
-        child_signal(service->child, SIGTERM);
+        service_terminate(service);
     else
         service->idle(service->arg);
 }
@@ -178,13 +264,42 @@ void service_restart(struct service *service)
     if (!service->is_wanted || service->child == NULL)
         return;
     service->is_restarting = true;
-    child_signal(service->child, SIGTERM);
+    service_terminate(service);
 }
 
 void service_signal(struct service *service, int signal_number)
 {
-    if (service->child != NULL)
+    if (service->child == NULL)
+        return;
+    if (signal_number == SIGHUP && !service->has_beaten)
+        service->is_hangup_due = true;
+    else
         child_signal(service->child, signal_number);
+}
+
+void service_tick(struct service *service, int64_t now_us)
+{
+    if (service->child == NULL)
+        return;
+    const struct service_patience *patience = &service->patience;
+    int64_t silence_us = service->has_beaten ? patience->silence_us : patience->start_us;
+    if (service->end_us == 0 && now_us - service->sign_us > silence_us) {
+        log_err("%s (pid %d) gives no sign of life, it is ended", service_name(service),
+            (int)child_pid(service->child));
+        service->is_hung = true;
+        service->hangs++;
+        service_terminate(service);
+    } else if (service->end_us != 0 && !service->is_killed &&
+               now_us - service->end_us > patience->end_us) {
+        log_warn("%s does not end, it is killed", service_name(service));
+        service->is_killed = true;
+        child_signal(service->child, SIGKILL);
+    }
+}
+
+void service_forgive(struct service *service, int64_t now_us)
+{
+    service->sign_us = now_us;
 }
 
 const char *service_name(const struct service *service)
@@ -205,4 +320,14 @@ pid_t service_pid(const struct service *service)
 uint64_t service_restarts(const struct service *service)
 {
     return service->restarts;
+}
+
+uint64_t service_hangs(const struct service *service)
+{
+    return service->hangs;
+}
+
+const char *service_last_failure(const struct service *service)
+{
+    return service->last_failure;
 }

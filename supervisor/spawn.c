@@ -16,8 +16,6 @@
 #include "supervisor/limits.h"
 
 enum {
-    SPAWN_INPUT_FD = 3,
-    SPAWN_PROGRESS_FD = 4,
     SPAWN_FREE_FD = 10, // the pipes are moved here or above before they take their places
     SPAWN_PIPE_SIZE = 16 * 1024,
     SPAWN_OOM_SCORE_MAX = 1000,

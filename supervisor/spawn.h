@@ -8,14 +8,19 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+enum {
+    SPAWN_INPUT_FD = 3,
+    SPAWN_PROGRESS_FD = 4,
+};
+
 struct spawn_spec {
     char *const *argv;        // argv[0] is looked up in PATH unless it has a slash
     char *const *environment; // NULL: ours
     int death_signal;         // what it gets when we die
     int oom_score;            // added to ours
     bool ignores_hangup;      // until it has a handler of its own; all else is as after a login
-    const char *input;        // what it can read from descriptor 3, or NULL
-    bool has_progress;        // a pipe from its descriptor 4 to us
+    const char *input;        // what it can read from SPAWN_INPUT_FD, or NULL
+    bool has_progress;        // a pipe from its SPAWN_PROGRESS_FD to us
     bool has_error;           // a pipe from its stdout and stderr; else they are our stderr
 };
 

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "lib/core/alloc.h"
@@ -165,6 +166,21 @@ void http_tick(struct http *http)
         entry->deadline_us = 0;
     }
     pthread_mutex_unlock(&http->mutex);
+}
+
+int http_ping(struct http *http)
+{
+    const struct sockaddr_un nobody = {.sun_family = AF_UNIX};
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0)
+        return -1;
+    shutdown(ends[0], SHUT_WR);
+    // The library owns the other end from now on, whatever comes of it.
+    if (MHD_add_connection(
+            http->daemon, ends[1], (const struct sockaddr *)&nobody, sizeof(nobody)) == MHD_YES)
+        return ends[0];
+    close(ends[0]);
+    return -1;
 }
 
 bool http_suspend(struct http *http, struct MHD_Connection *connection, struct io_job *job)

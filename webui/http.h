@@ -28,6 +28,11 @@ const char *http_address(const struct http *http);
 // Ends connections that have passed their deadline; to be called every second.
 void http_tick(struct http *http);
 
+// Asks the HTTP thread for a sign of life: hands it a connection that nobody is at. Returns a
+// descriptor, the caller's, whose stream ends when the thread has seen that; -1 when it can not be
+// asked now, with so many real connections, say.
+int http_ping(struct http *http);
+
 struct http_stats {
     uint64_t connections; // now
     uint64_t requests;

@@ -13,8 +13,10 @@
 #include "lib/core/alloc.h"
 #include "lib/core/fsutil.h"
 #include "lib/core/log.h"
+#include "lib/core/timeutil.h"
 #include "webui/http.h"
 #include "webui/io.h"
+#include "webui/pulse.h"
 #include "webui/worker.h"
 
 enum {
@@ -29,6 +31,7 @@ struct service {
     struct worker *worker;
     struct io *io;
     struct http *http;
+    struct pulse *pulse;
     struct ev_loop *loop;
     ev_signal stop_signals[2];
     ev_signal reload_signal;
@@ -141,6 +144,7 @@ static void service_tick_cb(struct ev_loop *loop, ev_timer *timer, int events)
     struct service *service = timer->data;
     io_expire(service->io);
     http_tick(service->http);
+    pulse_tick(service->pulse, service->http, time_monotonic_us());
 }
 
 static void service_watch(struct service *service)
@@ -195,6 +199,7 @@ static int service_start(struct service *service)
         code = SERVICE_FAILURE;
         goto fail;
     }
+    service->pulse = pulse_new(service->io);
     return SERVICE_OK;
 fail:
     log_err("%s", cause);
@@ -223,6 +228,7 @@ int service_run(const char *runtime)
     if (service.io != NULL)
         io_stop(service.io);
     http_close(service.http);
+    pulse_free(service.pulse);
     io_free(service.io);
     worker_free(service.worker);
     free(service.listen);
