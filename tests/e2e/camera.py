@@ -19,20 +19,24 @@ class Mount:
     name: str
     codec: str = "h264"
     bframes: int = 0
-    audio: bool = False
+    audio: bool | str = False  # True: aac; else alaw, ulaw, opus
     width: int = 320
     height: int = 180
     gop: int = 25  # frames, 25 a second
     bitrate: int = 500  # kbit/s
     clock: str = "media"
     length: int = 100  # s
+    transport: str = "tcp"  # tcp, udp or both
+    mute: bool = False  # audio is announced and never sent
+    udp_lost: bool = False  # UDP is agreed upon, and nothing arrives
 
     @property
     def argument(self):
-        audio = "aac" if self.audio else "none"
+        audio = {True: "aac", False: "none"}.get(self.audio, self.audio)
         return (f"{self.name},codec={self.codec},bframes={self.bframes},audio={audio},"
                 f"width={self.width},height={self.height},gop={self.gop},bitrate={self.bitrate},"
-                f"length={self.length},clock={self.clock},rtcp=500")
+                f"length={self.length},clock={self.clock},transport={self.transport},"
+                f"mute={int(self.mute)},udp_lost={int(self.udp_lost)},rtcp=500")
 
     def sent_pictures(self, build):
         """picture_hash() of each picture of the loop, in the order in which the camera sends
@@ -79,8 +83,8 @@ class Camera:
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [*command, *(mount.argument for mount in self.mounts)],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder,
-                env=self.lab.env(), start_new_session=True,
+                stdin=subprocess.PIPE, stdout=log, stderr=log, cwd=self.folder,
+                env=self.lab.env(), start_new_session=True, text=True,
             )
         wait_for(f"camera {self.name} listens", lambda: self._port(port_file),
                  timeout=120, context=self.log_tail)  # the first start encodes the content
@@ -104,10 +108,21 @@ class Camera:
     def resume(self):
         self.process.send_signal(signal.SIGCONT)
 
+    def command(self, *words):
+        """A fault on command (tests/tools/testcam_fault.c); it holds when this returns."""
+        line = " ".join(str(word) for word in words)
+        done = f"testcam: done: {line}\n"
+        before = self.log.read_text().count(done)
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        wait_for(f"the camera obeys: {line}",
+                 lambda: self.log.read_text().count(done) > before, context=self.log_tail)
+
     def kill(self):
         if self.process:
             self.process.kill()
             self.process.wait()
+            self.process.stdin.close()
             self.process = None
 
     stop = kill

@@ -23,6 +23,13 @@ SETTS = ("setts=pts='if(eq(PTS,NOPTS),if(eq(NEXT_PTS,NEXT_DTS),NEXT_PTS-DURATION
          "if(lt(N,4),PREV_OUTDTS+DURATION,DTS)))'")
 
 
+SMALL = "width=320,height=180"
+
+# What ffprobe calls the audio, and how long its units are.
+VOICES = {"aac": ("aac", 1024 / 48000), "alaw": ("pcm_alaw", 0.02), "ulaw": ("pcm_mulaw", 0.02),
+          "opus": ("opus", 0.02)}
+
+
 class Camera:
     def __init__(self, binary, folder, cache, *arguments, password=None):
         self.folder, self.password = folder, password
@@ -30,7 +37,8 @@ class Camera:
         if password:
             (folder / "password").write_text(password + "\n")
             command += ["--user", "nvr", "--password-file", folder / "password"]
-        self.process = subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen([*command, *arguments], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True)
 
     def wait(self):
         """Waits until clients may come."""
@@ -38,6 +46,12 @@ class Camera:
         self.port = int((self.folder / "port").read_text())
         assert line == f"testcam: listening on rtsp://127.0.0.1:{self.port}/\n"
         return self
+
+    def command(self, line):
+        """What the camera says to a command."""
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        return self.process.stdout.readline()
 
     def url(self, mount, password=None):
         password = password or self.password
@@ -48,6 +62,7 @@ class Camera:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGCONT)
             self.process.send_signal(signal.SIGTERM)
+        self.process.stdin.close()
         return self.process.wait(10)
 
 
@@ -69,14 +84,14 @@ def camera(build, tmp_path):
         one.end()
 
 
-def record(url, path, seconds, *options, media=None):
+def record(url, path, seconds, *options, media=None, transport="tcp", container="mp4"):
     """Records as a recorder does, without decoding; returns what ffmpeg said."""
     inputs = ["-allowed_media_types", media] if media else []
     video = [] if media == "audio" else ["-bsf:v", SETTS]
     result = subprocess.run(
-        ["ffmpeg", "-nostdin", "-hide_banner", "-v", "error", "-y", "-rtsp_transport", "tcp",
-         "-timeout", "5000000", *inputs, "-i", url, "-t", str(seconds), "-map", "0", "-c", "copy",
-         *video, *options, "-f", "mp4", path], capture_output=True, text=True, timeout=60)
+        ["ffmpeg", "-nostdin", "-hide_banner", "-v", "error", "-y", "-rtsp_transport", transport,
+         "-timeout", "2000000", *inputs, "-i", url, "-t", str(seconds), "-map", "0", "-c", "copy",
+         *video, *options, "-f", container, path], capture_output=True, text=True, timeout=60)
     return result.stderr
 
 
@@ -253,6 +268,92 @@ def test_sends_reports_at_the_interval_asked_for(camera):
     assert 5 <= len(reports) <= 20
 
 
+def codecs(path):
+    probe = subprocess.run(["ffprobe", "-v", "error", "-show_entries", "stream=codec_name", "-of",
+                            "csv=p=0", path], check=True, capture_output=True, text=True)
+    return probe.stdout.split()
+
+
+def test_speaks_with_every_voice(camera, tmp_path):
+    """Matroska takes them all. The beep at each full second shows that nothing is lost or doubled."""
+    one = camera(*(f"{name},audio={name},{SMALL}" for name in VOICES)).wait()
+    paths = {name: tmp_path / f"{name}.mkv" for name in VOICES}
+
+    with ThreadPoolExecutor() as pool:
+        said = list(pool.map(lambda name: record(one.url(name), paths[name], 4,
+                                                  container="matroska"), VOICES))
+    assert said == ["" for _ in VOICES]
+    for name, (codec, unit_s) in VOICES.items():
+        assert codecs(paths[name]) == ["h264", codec]
+        heard = [float(p["pts_time"]) for p in packets(paths[name], "a")][5:]
+        assert heard[-1] - heard[0] > 2
+        assert all(step == pytest.approx(unit_s, abs=0.002) for step in steps(heard)), name
+        assert decode_errors(paths[name]) == ""
+
+
+def test_is_silent_where_it_announced_a_voice(camera):
+    one = camera(f"cam,audio=aac,mute=1,{SMALL}").wait()
+
+    with client_of(one, "-map", "0", "-max_interleave_delta", "500000", "-f", "framehash",
+                   "-") as client:
+        lines = [client.stdout.readline() for _ in range(70)]
+        client.kill()
+    assert "#codec_id 1: aac\n" in lines
+    sent = [line[0] for line in lines if not line.startswith("#")]
+    assert sent == ["0"] * len(sent) and len(sent) > 25
+
+
+def test_sends_by_udp_where_it_is_asked_to(camera, tmp_path):
+    one = camera(f"tcp,{SMALL}", f"udp,transport=udp,{SMALL}", f"lost,transport=both,udp_lost=1,{SMALL}").wait()
+    path = tmp_path / "out.mp4"
+
+    assert record(one.url("udp"), path, 2, transport="udp") == ""
+    assert len(packets(path, "v")) > 25
+    assert "461" in record(one.url("udp"), path, 2)
+    assert "461" in record(one.url("tcp"), path, 2, transport="udp")
+    assert "dimensions not set" in record(one.url("lost"), path, 2, transport="udp")
+    assert record(one.url("lost"), path, 2) == ""
+
+
+def test_its_clock_jumps_on_command(camera):
+    one = camera(f"cam,{SMALL},rtcp=500").wait()
+    times = []
+
+    with client_of(one, "-f", "framehash", "-") as client:
+        for line in client.stdout:
+            if line.startswith("0,"):
+                times.append(int(line.split(",")[1]) / 90000)
+            if len(times) == 30:
+                assert one.command("jump cam 40") == "testcam: done: jump cam 40\n"
+            if len(times) == 80:
+                client.kill()
+    (jump,) = [step for step in steps(times[2:]) if step != pytest.approx(0.04, abs=0.01)]
+    assert jump == pytest.approx(40.04, abs=0.01)
+
+
+def client_of(one, *outputs):
+    return subprocess.Popen(
+        ["ffmpeg", "-nostdin", "-v", "error", "-rtsp_transport", "tcp", "-timeout", "2000000", "-i",
+         one.url("cam"), "-copyts", "-c", "copy", "-enc_time_base", "1:90000", "-flush_packets",
+         "1", *outputs], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_goes_silent_and_hangs_up_on_command(camera):
+    one = camera(f"cam,{SMALL},rtcp=500").wait()
+
+    for command, last_words in [("stall cam 20", "Connection timed out"), ("close cam", "")]:
+        with client_of(one, "-f", "framehash", "-") as client:
+            for _ in range(30):
+                client.stdout.readline()
+            assert one.command(command) == f"testcam: done: {command}\n"
+            client.stdout.read()
+            assert last_words in client.stderr.read()
+        assert client.returncode == 0
+        one.command("stall cam 0")
+    for command in ["stall nobody 1", "stall cam", "stall cam x", "dance cam 1", ""]:
+        assert "testcam: done" not in one.command(command)
+
+
 def test_ends_at_once_with_0(camera):
     one = camera("cam").wait()
     assert one.end() == 0
@@ -276,7 +377,9 @@ def test_cameras_that_start_at_once_make_the_content_once(camera, tmp_path):
 
 
 @pytest.mark.parametrize("mount, reason", [
-    ("cam,codec=vp8", "codec must be h264 or h265"),
+    ("cam,codec=vp9", "codec must be one of h264, h265, vp8, none"),
+    ("cam,codec=none", "there is neither video nor audio"),
+    ("cam,codec=vp8,bframes=1", "vp8 has no B-frames"),
     ("cam,speed=2", "unknown key speed"),
     ("cam,fps=x", "fps must be a number"),
     ("cam,width=333", "width and height must be even"),

@@ -4,6 +4,8 @@
 //   testcam [--port N] [--port-file FILE] [--cache DIR] [--user NAME --password-file FILE]
 //           MOUNT[,key=value...]...
 //
+// Commands come on its standard input, one a line: see testcam_fault.c.
+//
 // It prints "testcam: listening on rtsp://127.0.0.1:PORT/" when clients may come, and ends at
 // once, with 0, on SIGTERM or SIGINT.
 #include "tests/tools/testcam.h"
@@ -19,10 +21,13 @@
 
 static const char mount_help[] =
     "Each MOUNT is a name, then keys (defaults in brackets):\n"
-    "  codec=h264|h265 [h264]   bframes=N [0]           audio=aac|none [none]\n"
+    "  codec=h264|h265|vp8|none [h264]   bframes=N [0]   audio=aac|alaw|ulaw|opus|none [none]\n"
     "  width=N [640]            height=N [360]          fps=N [25]\n"
     "  gop=FRAMES [25]          bitrate=KBIT/S [500]    length=S of the loop [24]\n"
     "  rtcp=MS between sender reports [the server's default, 5000]\n"
+    "  transport=tcp|udp|both [tcp]      what clients may ask for\n"
+    "  mute=0|1 [0]             audio is announced and never sent\n"
+    "  udp_lost=0|1 [0]         UDP is agreed upon, and nothing ever arrives\n"
     "  clock=media|wall [media] the loop begins when a client comes, or the picture shows\n"
     "                           UTC modulo the loop's length\n";
 
@@ -99,9 +104,13 @@ static bool mount_add(
 {
     GstRTSPMountPoints *points = gst_rtsp_server_get_mount_points(server);
     struct mount *m = mount_parse(text, cause);
-    const struct track *video = m ? content_video(m, o->cache, cause) : NULL;
-    const struct track *audio = video && m->audio ? content_audio(o->cache, cause) : NULL;
-    bool added = video && (audio || !m->audio);
+    const struct track *video = NULL, *audio = NULL;
+    bool added = m != NULL;
+
+    if (added && m->video != VIDEO_NONE)
+        added = (video = content_video(m, o->cache, cause)) != NULL;
+    if (added && m->audio != AUDIO_NONE)
+        added = (audio = content_audio(m->audio, o->cache, cause)) != NULL;
 
     if (added) {
         g_autofree char *path = g_strconcat("/", m->name, NULL);
@@ -127,6 +136,23 @@ static bool port_write(const char *path, int port, char **cause)
         return true;
     *cause = g_strdup(error->message);
     return false;
+}
+
+// A command of whoever started the camera; it may have none to give, and no input.
+static gboolean command_cb(GIOChannel *input, GIOCondition condition, gpointer server)
+{
+    g_autofree char *line = NULL, *cause = NULL;
+
+    (void)condition;
+    if (g_io_channel_read_line(input, &line, NULL, NULL, NULL) != G_IO_STATUS_NORMAL)
+        return G_SOURCE_REMOVE;
+    g_strstrip(line);
+    if (fault_command(server, line, &cause))
+        printf("testcam: done: %s\n", line);
+    else
+        printf("testcam: %s: %s\n", line, cause);
+    fflush(stdout);
+    return G_SOURCE_CONTINUE;
 }
 
 static bool serve(GstRTSPServer *server, const struct options *o, char **cause)
@@ -157,6 +183,7 @@ int main(int argc, char **argv)
     struct options o = {0};
     g_autoptr(GMainLoop) loop = NULL;
     GstRTSPServer *server;
+    GIOChannel *input;
     char *cause = NULL;
     bool good;
 
@@ -180,6 +207,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "testcam: %s\n", cause);
         return 1;
     }
+    input = g_io_channel_unix_new(STDIN_FILENO);
+    g_io_add_watch(input, G_IO_IN | G_IO_HUP, command_cb, server);
     g_main_loop_run(loop);
     return 0;
 }

@@ -14,12 +14,37 @@ enum clock_mode {
     CLOCK_WALL,  // frame n at UTC time n / fps since the epoch, modulo the loop
 };
 
+enum video_codec {
+    VIDEO_H264,
+    VIDEO_H265,
+    VIDEO_VP8,
+    VIDEO_NONE,
+};
+
+enum audio_codec {
+    AUDIO_NONE,
+    AUDIO_AAC,
+    AUDIO_ALAW,
+    AUDIO_ULAW,
+    AUDIO_OPUS,
+};
+
+// What a client may ask for; others are answered 461.
+enum transport {
+    TRANSPORT_TCP,
+    TRANSPORT_UDP,
+    TRANSPORT_BOTH,
+};
+
 // The settings of one mount, as the command line gives them.
 struct mount {
     char *name; // without the leading slash
-    bool h265;
-    bool audio;
+    enum video_codec video;
+    enum audio_codec audio;
+    enum transport transport;
     enum clock_mode clock;
+    int mute;     // audio is announced and never sent
+    int udp_lost; // UDP is agreed upon, and no packet ever arrives
     int bframes;
     int width, height;
     int fps;
@@ -58,9 +83,19 @@ struct track {
 // `dir`, and loads it. Tracks live until the program ends; the same one is returned for the same
 // content. NULL and *cause (g_free) on failure.
 const struct track *content_video(const struct mount *m, const char *dir, char **cause);
-const struct track *content_audio(const char *dir, char **cause);
+const struct track *content_audio(enum audio_codec codec, const char *dir, char **cause);
 
-// A media factory that serves the tracks (audio may be NULL) to each client for ever, on its own.
+// A media factory that serves the tracks (one may be NULL) to each client for ever, on its own.
 // The tracks must outlive it; the mount is copied as far as it is needed.
 GstRTSPMediaFactory *media_factory_new(
     const struct mount *m, const struct track *video, const struct track *audio);
+
+// What goes wrong with a mount's packets on their way to the clients; testcam_fault.c lists the
+// commands. It lives until the program ends.
+struct fault *fault_new(const struct mount *m);
+
+// Lets the fault at all packets of a media; call it before the media is prepared.
+void fault_attach(struct fault *fault, GstRTSPMedia *media);
+
+// Carries out a command line. False and *cause (g_free) when it can not be understood.
+bool fault_command(GstRTSPServer *server, const char *line, char **cause);

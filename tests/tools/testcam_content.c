@@ -19,11 +19,24 @@
 // Part of each name: content of another version is made anew.
 #define CONTENT_VERSION "v1"
 
-// The audio loop is 8 s: that many whole AAC frames of 1024 samples at 48 kHz, so neither its tone
-// nor its beep at each full second breaks where it wraps.
-#define AUDIO_RATE 48000
-#define AUDIO_FRAME 1024
-#define AUDIO_UNITS 375
+// The audio loop is 8 s, in whole units, so neither its tone nor its beep at each full second
+// breaks where it wraps.
+#define AUDIO_LOOP_S 8
+
+struct sound {
+    const char *name; // of its content
+    const char *args; // of the encoder
+    int rate;
+    int unit;   // samples
+    int primes; // units at the beginning that only prime the decoder
+};
+
+static const struct sound sound_table[] = {
+    [AUDIO_AAC] = {"aac-mono-48k", "-c:a aac -b:a 64k", 48000, 1024, 1},
+    [AUDIO_ALAW] = {"alaw-mono-8k", "-af asetnsamples=160 -c:a pcm_alaw", 8000, 160, 0},
+    [AUDIO_ULAW] = {"ulaw-mono-8k", "-af asetnsamples=160 -c:a pcm_mulaw", 8000, 160, 0},
+    [AUDIO_OPUS] = {"opus-mono-48k", "-c:a libopus -b:a 48k -frame_duration 20", 48000, 960, 1},
+};
 
 // A function that gives ffmpeg its standard input. False on failure, which ffmpeg's end explains.
 typedef bool (*feed_fn)(GOutputStream *in, const struct mount *m);
@@ -104,7 +117,10 @@ static GPtrArray *video_args(const struct mount *m)
     push_format(args, "-video_size %dx%d -framerate %d -i pipe:0", m->width, m->height, m->fps);
     push_format(args, "-b:v %dk -maxrate %dk -bufsize %dk -g %d", kbps, kbps, 2 * kbps, gop);
     push_format(args, "-bf %d -pix_fmt yuv420p -fps_mode passthrough", m->bframes);
-    if (m->h265) {
+    if (m->video == VIDEO_VP8) {
+        push_words(args, "-c:v libvpx -deadline realtime -cpu-used 8");
+        push_format(args, "-keyint_min %d -auto-alt-ref 0 -error-resilient 0", gop);
+    } else if (m->video == VIDEO_H265) {
         push_words(args, "-c:v libx265 -preset veryfast -x265-params");
         push_format(args,
             "log-level=error:keyint=%d:min-keyint=%d:scenecut=0:open-gop=0:bframes=%d:b-adapt=0:"
@@ -119,13 +135,14 @@ static GPtrArray *video_args(const struct mount *m)
     return args;
 }
 
-static GPtrArray *audio_args(void)
+static GPtrArray *audio_args(const struct sound *sound)
 {
     GPtrArray *args = g_ptr_array_new_with_free_func(g_free);
 
     push_words(args, "ffmpeg -nostdin -hide_banner -loglevel error -y -f lavfi -i");
-    push_format(args, "sine=frequency=440:beep_factor=4:sample_rate=%d:duration=9", AUDIO_RATE);
-    push_words(args, "-c:a aac -b:a 64k -ac 1");
+    push_format(args, "sine=frequency=440:beep_factor=4:sample_rate=%d:duration=9", sound->rate);
+    push_words(args, "-ac 1");
+    push_words(args, sound->args);
     return args;
 }
 
@@ -236,10 +253,13 @@ static struct track *track_of(const char *path)
     return t;
 }
 
+static const char *const video_names[] = {
+    [VIDEO_H264] = "h264", [VIDEO_H265] = "h265", [VIDEO_VP8] = "vp8"};
+
 const struct track *content_video(const struct mount *m, const char *dir, char **cause)
 {
     g_autofree char *name =
-        g_strdup_printf("%s-b%d-%dx%d-%dfps-gop%d-%dk-%df", m->h265 ? "h265" : "h264", m->bframes,
+        g_strdup_printf("%s-b%d-%dx%d-%dfps-gop%d-%dk-%df", video_names[m->video], m->bframes,
             m->width, m->height, m->fps, m->gop_frames, m->bitrate_kbps, mount_frames(m));
     g_autofree char *path = cache_path(dir, name);
     struct track *t = track_of(path);
@@ -260,25 +280,27 @@ const struct track *content_video(const struct mount *m, const char *dir, char *
     return t;
 }
 
-const struct track *content_audio(const char *dir, char **cause)
+const struct track *content_audio(enum audio_codec codec, const char *dir, char **cause)
 {
-    g_autofree char *path = cache_path(dir, "aac-mono-48k");
+    const struct sound *sound = &sound_table[codec];
+    g_autofree char *path = cache_path(dir, sound->name);
     struct track *t = track_of(path);
+    guint units = (guint)(AUDIO_LOOP_S * sound->rate / sound->unit);
 
     if (t->units->len > 0)
         return t;
     t->sync_every = 1;
-    t->unit_num = AUDIO_FRAME;
-    t->unit_den = AUDIO_RATE;
-    if (!make(path, audio_args(), NULL, NULL, cause) || !load(t, path, cause))
+    t->unit_num = (uint64_t)sound->unit;
+    t->unit_den = (uint64_t)sound->rate;
+    if (!make(path, audio_args(sound), NULL, NULL, cause) || !load(t, path, cause))
         return NULL;
-    if (t->units->len <= AUDIO_UNITS) {
+    if (t->units->len < units + (guint)sound->primes) {
         *cause = g_strdup_printf("%s: too short; remove the file", path);
         return NULL;
     }
-    // The first unit only primes the decoder: sound at time 0 comes out with the second.
-    g_ptr_array_remove_index(t->units, 0);
-    g_ptr_array_set_size(t->units, AUDIO_UNITS);
+    if (sound->primes > 0)
+        g_ptr_array_remove_range(t->units, 0, (guint)sound->primes);
+    g_ptr_array_set_size(t->units, (int)units);
     find_order(t);
     return t;
 }

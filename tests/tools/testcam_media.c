@@ -29,6 +29,7 @@ struct feed {
     struct session *session;
     uint64_t next; // number of the next unit, counted since time 0 of the session's axis
     bool started;
+    bool is_mute; // gives the first unit only, so that the media can be described
 };
 
 // What one client is served.
@@ -59,7 +60,7 @@ static uint64_t unit_after(const struct track *t, int64_t time_ns)
 // would learn their true distance from the first sender report only, and move one of them then.
 static void session_start(struct session *s, int64_t now_ns)
 {
-    const struct track *t = s->video.track;
+    const struct track *t = s->video.track ? s->video.track : s->audio.track;
     uint64_t first;
 
     g_mutex_lock(&s->lock);
@@ -103,6 +104,8 @@ static void need_data_cb(GstAppSrc *src, guint length, gpointer arg)
     int64_t dts;
 
     (void)length;
+    if (f->is_mute && f->started)
+        return;
     session_start(f->session, now_ns);
     feed_follow(f, now_ns);
     loop = f->next / t->units->len;
@@ -168,8 +171,10 @@ static void testcam_media_init(TestcamMedia *media)
 // What a factory needs to configure each of its medias.
 struct source {
     enum clock_mode clock;
+    bool is_mute;
     int rtcp_ms;
     const struct track *video, *audio;
+    struct fault *fault;
 };
 
 static void media_configure_cb(GstRTSPMediaFactory *factory, GstRTSPMedia *media, gpointer arg)
@@ -181,14 +186,18 @@ static void media_configure_cb(GstRTSPMediaFactory *factory, GstRTSPMedia *media
     (void)factory;
     g_mutex_init(&s->lock);
     s->clock = source->clock;
-    s->delay = unit_time(source->video, source->video->delay);
     s->video.track = source->video;
     s->audio.track = source->audio;
-    feed_connect(&s->video, s, bin, "video");
+    s->audio.is_mute = source->is_mute;
+    if (source->video) {
+        s->delay = unit_time(source->video, source->video->delay);
+        feed_connect(&s->video, s, bin, "video");
+    }
     if (source->audio)
         feed_connect(&s->audio, s, bin, "audio");
     g_object_set_data_full(G_OBJECT(bin), "session", s, session_free_cb);
     gst_object_unref(bin);
+    fault_attach(source->fault, media);
     if (source->rtcp_ms > 0)
         g_signal_connect(
             media, "prepared", G_CALLBACK(media_prepared_cb), GUINT_TO_POINTER(source->rtcp_ms));
@@ -200,21 +209,44 @@ static void source_free_cb(gpointer source, GClosure *closure)
     g_free(source);
 }
 
+static char *launch_text(const struct mount *m)
+{
+    static const char *const video[] = {[VIDEO_H264] = "rtph264pay config-interval=-1",
+        [VIDEO_H265] = "rtph265pay config-interval=-1",
+        [VIDEO_VP8] = "rtpvp8pay",
+        [VIDEO_NONE] = NULL};
+    static const char *const audio[] = {[AUDIO_NONE] = NULL,
+        [AUDIO_AAC] = "rtpmp4gpay pt=97",
+        [AUDIO_ALAW] = "rtppcmapay pt=8",
+        [AUDIO_ULAW] = "rtppcmupay pt=0",
+        [AUDIO_OPUS] = "rtpopuspay pt=97"};
+    const char *eye = video[m->video], *ear = audio[m->audio];
+    GString *text = g_string_new("( ");
+
+    if (eye)
+        g_string_append_printf(text, "appsrc name=video ! %s pt=96 name=pay0 ", eye);
+    if (ear)
+        g_string_append_printf(text, "appsrc name=audio ! %s name=pay%d ", ear, eye ? 1 : 0);
+    g_string_append(text, ")");
+    return g_string_free(text, FALSE);
+}
+
 GstRTSPMediaFactory *media_factory_new(
     const struct mount *m, const struct track *video, const struct track *audio)
 {
+    static const GstRTSPLowerTrans protocols[] = {[TRANSPORT_TCP] = GST_RTSP_LOWER_TRANS_TCP,
+        [TRANSPORT_UDP] = GST_RTSP_LOWER_TRANS_UDP,
+        [TRANSPORT_BOTH] = GST_RTSP_LOWER_TRANS_TCP | GST_RTSP_LOWER_TRANS_UDP};
     GstRTSPMediaFactory *factory = gst_rtsp_media_factory_new();
     struct source *source = g_new(struct source, 1);
-    g_autofree char *launch = g_strdup_printf(
-        "( appsrc name=video ! rtp%spay name=pay0 pt=96 config-interval=-1 %s )",
-        m->h265 ? "h265" : "h264", audio ? "appsrc name=audio ! rtpmp4gpay name=pay1 pt=97" : "");
+    g_autofree char *launch = launch_text(m);
 
-    *source = (struct source){m->clock, m->rtcp_ms, video, audio};
+    *source = (struct source){m->clock, m->mute != 0, m->rtcp_ms, video, audio, fault_new(m)};
     gst_rtsp_media_factory_set_media_gtype(factory, testcam_media_get_type());
     gst_rtsp_media_factory_set_launch(factory, launch);
     // Shared media would answer 503 to a client that wants audio beside one that does not.
     gst_rtsp_media_factory_set_shared(factory, FALSE);
-    gst_rtsp_media_factory_set_protocols(factory, GST_RTSP_LOWER_TRANS_TCP);
+    gst_rtsp_media_factory_set_protocols(factory, protocols[m->transport]);
     g_signal_connect_data(
         factory, "media-configure", G_CALLBACK(media_configure_cb), source, source_free_cb, 0);
     return factory;

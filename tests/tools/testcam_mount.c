@@ -19,6 +19,8 @@ static const struct key key_table[] = {
     {"bitrate", offsetof(struct mount, bitrate_kbps), 20, 100000},
     {"length", offsetof(struct mount, length_s), 1, 600},
     {"rtcp", offsetof(struct mount, rtcp_ms), 0, 60000},
+    {"mute", offsetof(struct mount, mute), 0, 1},
+    {"udp_lost", offsetof(struct mount, udp_lost), 0, 1},
 };
 
 static bool set_number(struct mount *m, const struct key *k, const char *value, char **cause)
@@ -33,34 +35,42 @@ static bool set_number(struct mount *m, const struct key *k, const char *value, 
     return true;
 }
 
-// Sets *flag to whether `value` is `yes`; it must be `yes` or `no`.
-static bool set_choice(
-    bool *flag, const char *key, const char *value, const char *yes, const char *no, char **cause)
+struct choice {
+    const char *name;
+    size_t offset;         // of an enum or int in struct mount
+    const char *values[6]; // each stands for its place
+};
+
+static const struct choice choice_table[] = {
+    {"codec", offsetof(struct mount, video), {"h264", "h265", "vp8", "none"}},
+    {"audio", offsetof(struct mount, audio), {"none", "aac", "alaw", "ulaw", "opus"}},
+    {"transport", offsetof(struct mount, transport), {"tcp", "udp", "both"}},
+    {"clock", offsetof(struct mount, clock), {"media", "wall"}},
+};
+
+static bool set_choice(struct mount *m, const struct choice *c, const char *value, char **cause)
 {
-    *flag = strcmp(value, yes) == 0;
-    if (*flag || strcmp(value, no) == 0)
-        return true;
-    *cause = g_strdup_printf("%s must be %s or %s", key, no, yes);
+    g_autofree char *names = NULL;
+
+    for (int i = 0; c->values[i]; i++) {
+        if (strcmp(value, c->values[i]) == 0) {
+            *(int *)((char *)m + c->offset) = i;
+            return true;
+        }
+    }
+    names = g_strjoinv(", ", (char **)c->values);
+    *cause = g_strdup_printf("%s must be one of %s", c->name, names);
     return false;
 }
 
 static bool set_key(struct mount *m, const char *key, const char *value, char **cause)
 {
-    bool wall;
-
     for (size_t i = 0; i < G_N_ELEMENTS(key_table); i++)
         if (strcmp(key, key_table[i].name) == 0)
             return set_number(m, &key_table[i], value, cause);
-    if (strcmp(key, "codec") == 0)
-        return set_choice(&m->h265, key, value, "h265", "h264", cause);
-    if (strcmp(key, "audio") == 0)
-        return set_choice(&m->audio, key, value, "aac", "none", cause);
-    if (strcmp(key, "clock") == 0) {
-        if (!set_choice(&wall, key, value, "wall", "media", cause))
-            return false;
-        m->clock = wall ? CLOCK_WALL : CLOCK_MEDIA;
-        return true;
-    }
+    for (size_t i = 0; i < G_N_ELEMENTS(choice_table); i++)
+        if (strcmp(key, choice_table[i].name) == 0)
+            return set_choice(m, &choice_table[i], value, cause);
     *cause = g_strdup_printf("unknown key %s", key);
     return false;
 }
@@ -69,10 +79,14 @@ static bool check(const struct mount *m, char **cause)
 {
     if (m->name[0] == '\0')
         *cause = g_strdup("the name is empty");
+    else if (m->video == VIDEO_NONE && (m->audio == AUDIO_NONE || m->mute))
+        *cause = g_strdup("there is neither video nor audio");
     else if (m->width % 2 || m->height % 2)
         *cause = g_strdup("width and height must be even");
     else if (m->bframes >= m->gop_frames)
         *cause = g_strdup("a group of pictures must be longer than its B-frames");
+    else if (m->video == VIDEO_VP8 && m->bframes > 0)
+        *cause = g_strdup("vp8 has no B-frames");
     else if (mount_frames(m) > 65536)
         *cause = g_strdup("the loop has more than 65536 frames: shorten length or gop");
     return *cause == NULL;
