@@ -177,7 +177,7 @@ static void command_print_one(const json_t *result)
     command_print_header();
     command_print_row(result);
     printf("file %s, %" PRId64 " bytes\n", command_string(result, "file"),
-        command_integer(result, "bytes"));
+        command_integer(result, "file_bytes"));
     json_array_foreach(json_object_get(result, "log"), index, line)
     {
         int64_t repeats = command_integer(line, "repeats");

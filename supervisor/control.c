@@ -60,7 +60,7 @@ static void control_restart(struct daemon *daemon, struct ctl_request *request)
         struct stream *stream = daemon->streams[i];
         if (strcmp(stream->camera, camera) != 0 || (name && strcmp(stream->name, name) != 0))
             continue;
-        stream_restart(stream, "restart");
+        stream_restart(stream, REASON_RESTART);
         count++;
     }
     if (count == 0)

@@ -160,7 +160,7 @@ void daemon_stop(struct daemon *daemon)
     daemon->is_stopping = true;
     daemon_set_patience(daemon, DAEMON_RECORDERS_PATIENCE_S);
     for (size_t i = daemon->stream_count; i-- > 0;)
-        stream_stop(daemon->streams[i], "stopped");
+        stream_stop(daemon->streams[i], REASON_STOPPED);
     daemon_continue_stop(daemon);
 }
 
@@ -183,9 +183,9 @@ static void daemon_apply_item(struct daemon *daemon, const struct reload_item *i
     if (item->action == RELOAD_START)
         stream_start(stream);
     else if (item->action == RELOAD_STOP)
-        stream_stop(stream, item->after ? "disabled" : "removed");
+        stream_stop(stream, item->after ? REASON_DISABLED : REASON_REMOVED);
     else if (item->action == RELOAD_RESTART)
-        stream_restart(stream, "reload");
+        stream_restart(stream, REASON_RELOAD);
 }
 
 static void daemon_set_environments(struct daemon *daemon)

@@ -199,33 +199,3 @@ int ffmpeg_version_check(const char *output, char **cause)
     *cause = xasprintf("it is version %.*s, but 5.1 or later is needed", length, version);
     return -1;
 }
-
-const char *ffmpeg_line_reason(const char *line)
-{
-    static const struct {
-        const char *text;
-        const char *reason;
-    } table[] = {
-        {"Unused options for", "configuration"},
-        {"401 Unauthorized", "unauthorized"},
-        {"403 Forbidden", "unauthorized"},
-        {"404 Not Found", "not_found"},
-        {"454 Session Not Found", "not_found"},
-        {"Connection refused", "refused"},
-        {"No route to host", "unreachable"},
-        {"Host is down", "unreachable"},
-        {"Network is unreachable", "unreachable"},
-        {"Failed to resolve hostname", "unresolved"},
-        {"Connection timed out", "timeout"},
-        {"Operation timed out", "timeout"},
-        {"No space left on device", "disk_full"},
-        {"codec not currently supported in container", "codec"},
-        {"Could not find tag for codec", "codec"},
-        {"matches no streams", "no_video"},
-    };
-    for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
-        if (strstr(line, table[i].text) != NULL)
-            return table[i].reason;
-    }
-    return NULL;
-}

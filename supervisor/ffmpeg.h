@@ -1,5 +1,5 @@
-// The ffmpeg command of one stream, and what ffmpeg says about itself. Pure: strings in, strings
-// out. The secrets stand in the script alone, which goes over a pipe.
+// The ffmpeg command of one stream. Pure: strings in, strings out. The secrets stand in the script
+// alone, which goes over a pipe.
 #pragma once
 
 #include <stdint.h>
@@ -24,7 +24,3 @@ char *ffmpeg_script(const struct config *config, const struct config_stream *str
 // Takes the first line of `ffmpeg -version`. Returns 0 when it is 5.1 or later (or a development
 // build, which has no number), or -1 with *cause set.
 int ffmpeg_version_check(const char *output, char **cause);
-
-// A word for what a line on stderr says about the end of a run ("unauthorized", "refused" …), or
-// NULL when the line explains nothing.
-const char *ffmpeg_line_reason(const char *line);

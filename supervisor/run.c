@@ -15,8 +15,8 @@
 
 #include "lib/core/alloc.h"
 #include "lib/core/log.h"
-#include "lib/core/runfile.h"
 #include "lib/core/timeutil.h"
+#include "supervisor/reason.h"
 
 // The end of the year 9999. A greater number is none of ours, and what follows it would be none
 // that the others read.
@@ -152,8 +152,7 @@ static bool run_file_is_blank(const char *path)
     return got == 0 || (got == 1 && byte == '\0');
 }
 
-// What the names tell of a run whose file is blank.
-static struct runfile run_from_names(const char *directory, int64_t run, const char *node)
+struct runfile run_named(const char *directory, int64_t run, const char *node)
 {
     const char *stream = strrchr(directory, '/');
     const char *camera = memrchr(directory, '/', (size_t)(stream - directory));
@@ -171,7 +170,7 @@ static bool run_end_one(const char *directory, const char *path, int64_t run, co
     struct runfile file;
     char *cause = NULL;
     if (run_file_is_blank(path)) {
-        file = run_from_names(directory, run, node);
+        file = run_named(directory, run, node);
     } else if (runfile_load(&file, path, &cause) < 0) {
         log_warn("%s", cause);
         free(cause);
@@ -181,7 +180,7 @@ static bool run_end_one(const char *directory, const char *path, int64_t run, co
     if (is_open) {
         int64_t written_us = run_last_write_us(directory, run);
         file.end_us = written_us > file.start_us ? written_us : file.start_us;
-        file.reason = xstrdup("supervisor_died");
+        file.reason = xstrdup(reason_name(REASON_SUPERVISOR_DIED));
         if (runfile_store(&file, path, &cause) < 0) {
             log_err("%s", cause);
             free(cause);

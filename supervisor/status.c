@@ -23,40 +23,86 @@ static json_t *status_lines(const struct logcap *log)
 }
 
 // Milliseconds since a monotonic moment, or null when it has not been.
-static json_t *status_age(int64_t moment_us)
+static json_t *status_age(int64_t moment_us, int64_t now_us)
 {
-    return moment_us ? json_integer((time_monotonic_us() - moment_us) / 1000) : json_null();
+    return moment_us ? json_integer((now_us - moment_us) / 1000) : json_null();
 }
 
-static json_t *status_run(const struct stream *stream)
+// A moment as text, or null when it has not been.
+static json_t *status_time(int64_t utc_us)
 {
-    const struct progress *progress = &stream->progress;
-    json_t *object = json_pack("{s:i, s:I, s:I, s:f, s:I, s:I, s:o}", "pid",
-        (int)child_pid(stream->child), "run", (json_int_t)stream->run.run, "frames",
-        (json_int_t)progress->frames, "fps", progress->fps, "duplicated_frames",
-        (json_int_t)progress->duplicated, "dropped_frames", (json_int_t)progress->dropped,
-        "progress_age_ms", status_age(stream->vitality.block_us));
-    if (stream->vitality.file_us != 0) {
-        char *path =
-            run_segment_path(stream->directory, stream->run.run, stream->vitality.file_number);
-        json_object_set_new(object, "file", json_string(path));
-        json_object_set_new(object, "bytes", json_integer(stream->vitality.file_size));
-        free(path);
+    char text[TIME_TEXT_SIZE];
+    if (utc_us == 0)
+        return json_null();
+    time_format_utc(utc_us, text);
+    return json_string(text);
+}
+
+static json_t *status_restarts(const struct figures *figures)
+{
+    json_t *object = json_object();
+    for (enum reason reason = REASON_NONE + 1; reason < REASON_COUNT; reason++) {
+        if (figures->restarts[reason] > 0)
+            json_object_set_new(
+                object, reason_name(reason), json_integer(figures->restarts[reason]));
     }
     return object;
 }
 
+static json_t *status_gaps(const struct figures *figures, int64_t now_us)
+{
+    json_t *object = json_object();
+    for (enum reason reason = REASON_NONE + 1; reason < REASON_COUNT; reason++) {
+        int64_t gap_us = figures_gap_us(figures, reason, now_us);
+        if (gap_us > 0)
+            json_object_set_new(
+                object, reason_name(reason), json_real((double)gap_us / US_PER_SECOND));
+    }
+    return object;
+}
+
+// What has been since the daemon began, and how fast it comes now.
+static void status_add_figures(json_t *object, const struct figures *figures, int64_t now_us)
+{
+    json_t *more = json_pack("{s:I, s:o, s:o, s:I, s:I, s:I, s:I, s:f, s:f, s:o}", "restarts",
+        (json_int_t)figures_restarts(figures), "restarts_by_reason", status_restarts(figures),
+        "gap_seconds_by_reason", status_gaps(figures, now_us), "frames",
+        (json_int_t)figures->frames, "bytes", (json_int_t)figures->bytes, "duplicated_frames",
+        (json_int_t)figures->duplicated, "dropped_frames", (json_int_t)figures->dropped, "fps",
+        figures_fps(figures), "bytes_per_second", figures_bytes_per_second(figures), "last_frame",
+        status_time(figures->last_frame_utc_us));
+    json_object_update(object, more);
+    json_decref(more);
+}
+
+// What the ffmpeg that runs is doing.
+static void status_add_run(json_t *object, const struct stream *stream, int64_t now_us)
+{
+    int64_t run = stream->run.open.run;
+    json_t *more = json_pack("{s:i, s:I, s:I, s:o}", "pid", (int)child_pid(stream->child), "run",
+        (json_int_t)run, "run_frames", (json_int_t)stream->progress.frames, "progress_age_ms",
+        status_age(stream->vitality.block_us, now_us));
+    json_object_update(object, more);
+    json_decref(more);
+    if (stream->growth.fd < 0)
+        return;
+    char *path = run_segment_path(stream->directory, run, stream->growth.number);
+    json_object_set_new(object, "file", json_string(path));
+    json_object_set_new(object, "file_bytes", json_integer(stream->growth.size));
+    free(path);
+}
+
 json_t *status_stream(const struct stream *stream, bool with_log)
 {
-    json_t *object = json_pack("{s:s, s:s, s:s, s:b, s:I, s:i, s:s?}", "camera", stream->camera,
-        "stream", stream->name, "state", stream_state_name(stream->state), "enabled",
-        stream->is_wanted, "restarts", (json_int_t)stream->restarts, "failures",
-        (int)stream->failures, "last_reason", stream->last_reason);
-    if (stream->child != NULL) {
-        json_t *run = status_run(stream);
-        json_object_update(object, run);
-        json_decref(run);
-    }
+    int64_t now_us = time_monotonic_us();
+    json_t *object = json_pack("{s:s, s:s, s:s, s:o, s:b, s:s, s:i, s:s?, s:s?}", "camera",
+        stream->camera, "stream", stream->name, "state", stream_state_name(stream->state), "since",
+        status_time(stream->state_since_us), "enabled", stream->is_wanted, "transport", "tcp",
+        "failures", (int)stream->failures, "last_reason", reason_name(stream->last_reason),
+        "last_words", stream->last_words);
+    status_add_figures(object, &stream->figures, now_us);
+    if (stream->child != NULL)
+        status_add_run(object, stream, now_us);
     if (stream->state == STREAM_WAITING) {
         double left = ev_timer_remaining(stream->host->loop, (ev_timer *)&stream->timer);
         json_object_set_new(object, "next_start_ms", json_integer((json_int_t)(left * 1000)));
@@ -64,6 +110,22 @@ json_t *status_stream(const struct stream *stream, bool with_log)
     if (with_log)
         json_object_set_new(object, "log", status_lines(stream->log));
     return object;
+}
+
+static json_t *status_states(void)
+{
+    json_t *names = json_array();
+    for (int state = 0; state < STREAM_STATE_COUNT; state++)
+        json_array_append_new(names, json_string(stream_state_name(state)));
+    return names;
+}
+
+static json_t *status_reasons(void)
+{
+    json_t *names = json_array();
+    for (enum reason reason = REASON_NONE + 1; reason < REASON_COUNT; reason++)
+        json_array_append_new(names, json_string(reason_name(reason)));
+    return names;
 }
 
 static json_t *status_service(const struct service *service)
@@ -77,15 +139,14 @@ static json_t *status_service(const struct service *service)
 
 json_t *status_daemon(const struct daemon *daemon)
 {
-    char start[TIME_TEXT_SIZE];
-    time_format_utc(daemon->start_us, start);
     json_t *streams = json_array();
     for (size_t i = 0; i < daemon->stream_count; i++)
         json_array_append_new(streams, status_stream(daemon->streams[i], false));
-    return json_pack("{s:s, s:s, s:i, s:s, s:s, s:o, s:o, s:o}", "node", daemon->config->node,
-        "version", KEEPFRAME_VERSION, "pid", (int)getpid(), "start", start, "listen",
-        daemon->config->http.listen, "indexer", status_service(daemon->indexer), "webui",
-        status_service(daemon->webui), "streams", streams);
+    return json_pack("{s:s, s:s, s:i, s:o, s:s, s:o, s:o, s:o, s:o, s:o}", "node",
+        daemon->config->node, "version", KEEPFRAME_VERSION, "pid", (int)getpid(), "start",
+        status_time(daemon->start_us), "listen", daemon->config->http.listen, "states",
+        status_states(), "reasons", status_reasons(), "indexer", status_service(daemon->indexer),
+        "webui", status_service(daemon->webui), "streams", streams);
 }
 
 static void status_log_service(const struct service *service)
@@ -100,11 +161,12 @@ void status_log(const struct daemon *daemon)
     status_log_service(daemon->webui);
     for (size_t i = 0; i < daemon->stream_count; i++) {
         const struct stream *stream = daemon->streams[i];
-        log_info("state: %s/%s: %s, pid %d, run %" PRId64 ", %" PRId64 " frames, %" PRIu64
-                 " restarts, last reason %s",
+        const struct figures *figures = &stream->figures;
+        log_info("state: %s/%s: %s, pid %d, run %" PRId64 ", %" PRId64 " frames, %" PRId64
+                 " bytes, %" PRId64 " restarts, last reason %s",
             stream->camera, stream->name, stream_state_name(stream->state),
-            stream->child ? (int)child_pid(stream->child) : 0, stream->run.run,
-            stream->progress.frames, stream->restarts,
-            stream->last_reason ? stream->last_reason : "none");
+            stream->child ? (int)child_pid(stream->child) : 0, stream->run.open.run,
+            figures->frames, figures->bytes, figures_restarts(figures),
+            stream->last_reason ? reason_name(stream->last_reason) : "none");
     }
 }

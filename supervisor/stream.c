@@ -7,21 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 
 #include "lib/core/alloc.h"
-#include "lib/core/fsutil.h"
 #include "lib/core/log.h"
 #include "lib/core/timeutil.h"
 #include "supervisor/backoff.h"
 #include "supervisor/ffmpeg.h"
 #include "supervisor/mask.h"
-#include "supervisor/run.h"
+#include "supervisor/obituary.h"
 
 enum {
     STREAM_OOM_SCORE = 300,
-    STREAM_LOOK_AHEAD = 4, // files that may have been opened and filed away between two looks
 };
 
 #define STREAM_START_DISTANCE_US (US_PER_SECOND / 10)
@@ -58,68 +54,35 @@ static void stream_set_timer(struct stream *stream, int64_t delay_us)
     ev_timer_start(stream->host->loop, &stream->timer);
 }
 
-static void stream_set_reason(struct stream *stream, const char *reason)
+static void stream_set_state(struct stream *stream, enum stream_state state)
 {
-    free(stream->last_reason);
-    stream->last_reason = xstrdup(reason);
-}
-
-// Writes the end of a run. Returns 0, or -1 with *cause set.
-static int stream_note_end(const struct stream *stream, const struct runfile *run, char **cause)
-{
-    char *path = run_file_path(stream->directory, run->run);
-    int result = runfile_store(run, path, cause);
-    free(path);
-    return result;
-}
-
-// Tries again what a full disk, say, has refused.
-static void stream_note_ends(struct stream *stream)
-{
-    for (size_t i = stream->unnoted_count; i-- > 0;) {
-        char *cause = NULL;
-        if (stream_note_end(stream, &stream->unnoted[i], &cause) < 0) {
-            free(cause);
-            return;
-        }
-        runfile_fini(&stream->unnoted[i]);
-        stream->unnoted[i] = stream->unnoted[--stream->unnoted_count];
-    }
-}
-
-// Ends the run on disk, if one is open.
-static void stream_close_run(struct stream *stream, const char *reason, const char *detail)
-{
-    if (stream->run.run == 0)
+    if (stream->state == state)
         return;
-    char *cause = NULL;
-    stream->run.end_us = time_now_us();
-    stream->run.reason = xstrdup(reason);
-    stream->run.detail = detail ? xstrdup(detail) : NULL;
-    if (stream_note_end(stream, &stream->run, &cause) == 0) {
-        runfile_fini(&stream->run);
-        return;
-    }
-    log_err(
-        "%s/%s: the end of a run can not be noted now: %s", stream->camera, stream->name, cause);
-    free(cause);
-    ARRAY_RESERVE(stream->unnoted, stream->unnoted_count, stream->unnoted_capacity);
-    stream->unnoted[stream->unnoted_count++] = stream->run;
-    stream->run = (struct runfile){0};
+    stream->state = state;
+    stream->state_since_us = time_now_us();
+}
+
+static void stream_set_reason(struct stream *stream, enum reason reason, const char *words)
+{
+    char *copy = words ? xstrdup(words) : NULL;
+    free(stream->last_words);
+    stream->last_words = copy;
+    stream->last_reason = reason;
 }
 
 static void stream_rest(struct stream *stream)
 {
     ev_timer_stop(stream->host->loop, &stream->timer);
-    stream->state = STREAM_OFF;
+    stream_set_state(stream, STREAM_OFF);
     stream->has_start_slot = false;
     stream->failures = 0;
+    figures_unwant(&stream->figures, time_monotonic_us());
     stream->host->idle(stream, stream->host->arg);
 }
 
 static void stream_wait(struct stream *stream, int64_t delay_us)
 {
-    stream->state = STREAM_WAITING;
+    stream_set_state(stream, STREAM_WAITING);
     stream->has_start_slot = false;
     stream_set_timer(stream, delay_us);
 }
@@ -133,23 +96,21 @@ static int64_t stream_pause_us(const struct stream *stream)
 }
 
 // How loud a failure is told: the log has it once, then again when the reason changes.
-static enum log_level stream_fail_level(const struct stream *stream, const char *reason)
+static enum log_level stream_fail_level(const struct stream *stream, enum reason reason)
 {
-    bool is_news = stream->failures == 0 || stream->last_reason == NULL ||
-                   strcmp(stream->last_reason, reason) != 0;
+    bool is_news = stream->failures == 0 || stream->last_reason != reason;
     return is_news ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG;
 }
 
-// Notes a failure and pauses.
-static void stream_fail(struct stream *stream, const char *reason, const char *what)
+// Notes a failure and pauses. `line` says what happened, `words` what explains it.
+static void stream_fail(
+    struct stream *stream, enum reason reason, const char *line, const char *words)
 {
     enum log_level level = stream_fail_level(stream, reason);
     stream->failures++;
-    stream->restarts++;
     int64_t pause_us = stream_pause_us(stream);
-    log_write(level, "%s/%s: %s (%s); next start in %.1f s", stream->camera, stream->name, what,
-        reason, (double)pause_us / US_PER_SECOND);
-    stream_set_reason(stream, reason);
+    log_write(level, "%s; next start in %.1f s", line, (double)pause_us / US_PER_SECOND);
+    stream_set_reason(stream, reason, words);
     stream_wait(stream, pause_us);
 }
 
@@ -160,6 +121,7 @@ static void stream_progress_cb(void *arg, const char *line)
         return;
     int64_t now_us = time_monotonic_us();
     vitality_block(&stream->vitality, stream->progress.frames, now_us);
+    figures_progress(&stream->figures, &stream->progress, now_us, time_now_us());
     if (stream->progress.frames > 0 && stream->first_frame_us == 0) {
         stream->first_frame_us = now_us;
         stream_event(stream, STREAM_EVENT_FRAME);
@@ -172,15 +134,12 @@ static void stream_error_cb(void *arg, const char *line)
     char *masked = mask_text(line, stream->mask);
     unsigned repeats = logcap_add(stream->log, masked);
     const char *last = logcap_last(stream->log);
-    const char *reason = ffmpeg_line_reason(last);
     free(masked);
+    stream->has_spoken = true;
     // It records all the same: this is no reason for an end.
-    bool is_configuration = reason != NULL && strcmp(reason, "configuration") == 0;
-    if (reason != NULL && !is_configuration) {
-        stream->line_reason = reason;
-        free(stream->line_detail);
-        stream->line_detail = xstrdup(last);
-    }
+    bool is_configuration = clue_read(last) == REASON_CONFIGURATION;
+    if (!is_configuration)
+        clue_take(&stream->clue, last, time_monotonic_us());
     if (repeats == 1 && is_configuration)
         log_err("%s/%s: ffmpeg.input_options has an option that ffmpeg does not know: %s",
             stream->camera, stream->name, last);
@@ -188,47 +147,21 @@ static void stream_error_cb(void *arg, const char *line)
         log_debug("%s/%s: ffmpeg: %s", stream->camera, stream->name, last);
 }
 
-static bool stream_is_planned(const char *end_reason)
+static void stream_write_obituary(
+    struct stream *stream, int status, struct obituary *obituary, int64_t now_us)
 {
-    static const char *const planned[] = {"stopped", "reload", "restart", "removed", "disabled"};
-    for (size_t i = 0; end_reason && i < ARRAY_LENGTH(planned); i++) {
-        if (strcmp(planned[i], end_reason) == 0)
-            return true;
-    }
-    return false;
-}
-
-// The last words that may explain the end, or NULL: after a kill what was said before explains
-// nothing.
-static const char *stream_last_words(const struct stream *stream, int status)
-{
-    if (stream->line_detail != NULL)
-        return stream->line_detail;
-    return WIFSIGNALED(status) || stream_is_planned(stream->end_reason) ? NULL
-                                                                        : logcap_last(stream->log);
-}
-
-// Composes what happened from the exit status: a reason in one word, and a sentence.
-static const char *stream_judge(const struct stream *stream, int status, char **what)
-{
-    double seconds = (double)(time_monotonic_us() - stream->launch_us) / US_PER_SECOND;
-    const char *reason = stream->end_reason ? stream->end_reason : stream->line_reason;
-    const char *detail = stream_last_words(stream, status);
-    char *how;
-    if (WIFSIGNALED(status))
-        how = xasprintf("was ended by signal %d", WTERMSIG(status));
-    else if (stream_is_planned(stream->end_reason))
-        how = xstrdup("ended"); // ffmpeg's code for SIGTERM would alarm
-    else
-        how = xasprintf("ended with %d", WEXITSTATUS(status));
-    *what = xasprintf("ffmpeg %s after %.1f s and %" PRId64 " frames%s%s", how, seconds,
-        stream->progress.frames, detail ? ": " : "", detail ? detail : "");
-    free(how);
-    if (reason != NULL)
-        return reason;
-    if (WIFSIGNALED(status))
-        return "killed";
-    return WEXITSTATUS(status) == 0 ? "closed" : "failed";
+    clue_expire(&stream->clue, now_us);
+    const struct obituary_facts facts = {
+        .camera = stream->camera,
+        .stream = stream->name,
+        .status = status,
+        .ended_as = stream->end_reason,
+        .last_line = stream->has_spoken ? logcap_last(stream->log) : NULL,
+        .clue = &stream->clue,
+        .life_us = now_us - stream->launch_us,
+        .frames = stream->progress.frames,
+    };
+    obituary_compose(obituary, &facts);
 }
 
 static bool stream_was_stable(const struct stream *stream)
@@ -240,50 +173,30 @@ static bool stream_was_stable(const struct stream *stream)
 static void stream_child_end_cb(void *arg, int status)
 {
     struct stream *stream = arg;
-    char *what;
-    const char *reason = stream_judge(stream, status, &what);
-    bool is_planned = stream_is_planned(stream->end_reason);
+    struct obituary obituary;
+    int64_t now_us = time_monotonic_us();
+    bool is_planned = reason_is_planned(stream->end_reason);
     stream->child = NULL;
-    stream_close_run(stream, reason, is_planned ? NULL : stream_last_words(stream, status));
+    stream_write_obituary(stream, status, &obituary, now_us);
+    figures_grow(
+        &stream->figures, growth_end(&stream->growth, stream->directory, stream->run.open.run));
+    figures_end(&stream->figures, obituary.reason, stream->is_wanted, now_us);
+    stream_run_close(&stream->run, stream->directory, obituary.reason, obituary.words);
     if (is_planned) {
-        log_info("%s/%s: %s (%s)", stream->camera, stream->name, what, reason);
-        stream_set_reason(stream, reason);
+        log_info("%s", obituary.line);
+        stream_set_reason(stream, obituary.reason, NULL);
         stream->failures = 0;
     } else if (stream_was_stable(stream)) {
         stream->failures = 0;
     }
     stream_event(stream, STREAM_EVENT_OVER);
     if (stream->state == STREAM_ENDING && stream->is_wanted && !is_planned)
-        stream_fail(stream, reason, what);
+        stream_fail(stream, obituary.reason, obituary.line, obituary.words);
     else if (stream->state == STREAM_ENDING && stream->is_wanted)
         stream_wait(stream, 0);
     else
         stream_rest(stream);
-    free(what);
-}
-
-// Opens a run on disk. Returns 0, or -1 with *cause set.
-static int stream_open_run(struct stream *stream, char **cause)
-{
-    if (fs_make_dirs(stream->directory, 0750, cause) < 0)
-        return -1;
-    int64_t now_us = time_now_us();
-    int64_t run = run_reserve(stream->directory, now_us / 1000, cause);
-    if (run == 0)
-        return -1;
-    stream->run = (struct runfile){
-        .camera = xstrdup(stream->camera),
-        .stream = xstrdup(stream->name),
-        .run = run,
-        .node = xstrdup(stream->host->config->node),
-        .start_us = now_us,
-    };
-    char *path = run_file_path(stream->directory, run);
-    int result = runfile_store(&stream->run, path, cause);
-    free(path);
-    if (result < 0)
-        runfile_fini(&stream->run);
-    return result;
+    obituary_fini(&obituary);
 }
 
 static void stream_reset_run(struct stream *stream)
@@ -292,16 +205,18 @@ static void stream_reset_run(struct stream *stream)
     stream->launch_us = now_us;
     stream->first_frame_us = 0;
     stream->progress = (struct progress){0};
+    stream->end_reason = REASON_NONE;
+    stream->has_spoken = false;
+    clue_fini(&stream->clue);
+    growth_begin(&stream->growth);
+    figures_begin(&stream->figures);
     vitality_begin(&stream->vitality, now_us);
-    stream->end_reason = stream->line_reason = NULL;
-    free(stream->line_detail);
-    stream->line_detail = NULL;
 }
 
 static struct child *stream_spawn(struct stream *stream, char **cause)
 {
     const struct config *config = stream->host->config;
-    char **args = ffmpeg_args(config, stream->config, stream->directory, stream->run.run);
+    char **args = ffmpeg_args(config, stream->config, stream->directory, stream->run.open.run);
     char *script = ffmpeg_script(config, stream->config);
     const struct child_spec spec = {
         .argv = args,
@@ -323,21 +238,31 @@ static struct child *stream_spawn(struct stream *stream, char **cause)
     return child;
 }
 
+// Notes that no ffmpeg could be started.
+static void stream_fail_start(struct stream *stream, const char *cause)
+{
+    char *line = xasprintf(
+        "%s/%s: %s (%s)", stream->camera, stream->name, cause, reason_name(REASON_START_FAILED));
+    figures_end(&stream->figures, REASON_START_FAILED, true, time_monotonic_us());
+    stream_run_close(&stream->run, stream->directory, REASON_START_FAILED, cause);
+    stream_fail(stream, REASON_START_FAILED, line, cause);
+    free(line);
+}
+
 static void stream_launch(struct stream *stream)
 {
     char *cause = NULL;
     stream_reset_run(stream);
-    if (stream_open_run(stream, &cause) == 0)
+    if (stream_run_open(&stream->run, stream->directory, stream->host->config->node, &cause) == 0)
         stream->child = stream_spawn(stream, &cause);
     if (stream->child == NULL) {
-        stream_close_run(stream, "start_failed", cause);
-        stream_fail(stream, "start_failed", cause);
+        stream_fail_start(stream, cause);
         free(cause);
         return;
     }
-    stream->state = STREAM_CONNECTING;
+    stream_set_state(stream, STREAM_CONNECTING);
     log_debug("%s/%s: ffmpeg started as %d, run %" PRId64, stream->camera, stream->name,
-        (int)child_pid(stream->child), stream->run.run);
+        (int)child_pid(stream->child), stream->run.open.run);
 }
 
 // Reserves a turn, so that ten starts happen in a second at most. Returns how long it is till then.
@@ -368,12 +293,13 @@ static void stream_do_launch(struct stream *stream)
 
 static void stream_do_record(struct stream *stream)
 {
-    stream->state = STREAM_RECORDING;
+    stream_set_state(stream, STREAM_RECORDING);
     if (stream->failures > 0)
         log_info("%s/%s: records again, after %u failed attempts (run %" PRId64 ")", stream->camera,
-            stream->name, stream->failures, stream->run.run);
+            stream->name, stream->failures, stream->run.open.run);
     else
-        log_info("%s/%s: records (run %" PRId64 ")", stream->camera, stream->name, stream->run.run);
+        log_info(
+            "%s/%s: records (run %" PRId64 ")", stream->camera, stream->name, stream->run.open.run);
 }
 
 // Out of a pause: begin at once, or rest.
@@ -391,14 +317,14 @@ static void stream_do_terminate(struct stream *stream)
     patience_us += STREAM_END_EXTRA_US;
     if (patience_us > STREAM_END_MAX_US)
         patience_us = STREAM_END_MAX_US;
-    stream->state = STREAM_ENDING;
+    stream_set_state(stream, STREAM_ENDING);
     child_signal(stream->child, SIGTERM);
     stream_set_timer(stream, patience_us);
 }
 
 static void stream_do_kill(struct stream *stream)
 {
-    log_write(stream_fail_level(stream, stream->end_reason ? stream->end_reason : ""),
+    log_write(stream_fail_level(stream, stream->end_reason),
         "%s/%s: ffmpeg does not end, it is killed", stream->camera, stream->name);
     child_signal(stream->child, SIGKILL);
 }
@@ -406,7 +332,7 @@ static void stream_do_kill(struct stream *stream)
 static void stream_do_end(struct stream *stream)
 {
     ev_timer_stop(stream->host->loop, &stream->timer);
-    stream->state = STREAM_ENDING;
+    stream_set_state(stream, STREAM_ENDING);
 }
 
 // What happens on which event in which state; nothing where nothing stands.
@@ -458,7 +384,9 @@ struct stream *stream_new(struct stream_host *host, const struct config_stream *
     stream->directory =
         xasprintf("%s/%s/%s", host->config->storage.cache, config->camera, config->name);
     stream->config = config;
+    stream->state_since_us = time_now_us();
     stream->log = logcap_new();
+    growth_begin(&stream->growth);
     ev_timer_init(&stream->timer, stream_timer_cb, 0., 0.);
     stream->timer.data = stream;
     return stream;
@@ -469,15 +397,11 @@ void stream_free(struct stream *stream)
     if (stream == NULL)
         return;
     ev_timer_stop(stream->host->loop, &stream->timer);
-    stream_note_ends(stream);
-    while (stream->unnoted_count > 0)
-        runfile_fini(&stream->unnoted[--stream->unnoted_count]);
-    free(stream->unnoted);
-    runfile_fini(&stream->run);
+    stream_run_fini(&stream->run, stream->directory);
+    clue_fini(&stream->clue);
     logcap_free(stream->log);
     mask_free(stream->mask);
-    free(stream->line_detail);
-    free(stream->last_reason);
+    free(stream->last_words);
     free(stream->directory);
     free(stream->name);
     free(stream->camera);
@@ -487,13 +411,14 @@ void stream_free(struct stream *stream)
 void stream_start(struct stream *stream)
 {
     stream->is_wanted = true;
+    figures_want(&stream->figures, time_monotonic_us());
     stream_event(stream, STREAM_EVENT_START);
 }
 
-void stream_stop(struct stream *stream, const char *reason)
+void stream_stop(struct stream *stream, enum reason reason)
 {
     stream->is_wanted = false;
-    if (stream->end_reason == NULL)
+    if (stream->end_reason == REASON_NONE)
         stream->end_reason = reason;
     if (stream->state == STREAM_OFF)
         stream->host->idle(stream, stream->host->arg);
@@ -501,51 +426,40 @@ void stream_stop(struct stream *stream, const char *reason)
         stream_event(stream, STREAM_EVENT_END);
 }
 
-void stream_restart(struct stream *stream, const char *reason)
+void stream_restart(struct stream *stream, enum reason reason)
 {
     if (stream->state == STREAM_OFF)
         return;
     stream->failures = 0;
-    if (stream->end_reason == NULL)
+    if (stream->end_reason == REASON_NONE)
         stream->end_reason = reason;
     stream_event(stream, STREAM_EVENT_END);
 }
 
-static int64_t stream_file_size(const struct stream *stream, int64_t number)
-{
-    struct stat info;
-    char *path = run_segment_path(stream->directory, stream->run.run, number);
-    int64_t size = stat(path, &info) == 0 ? info.st_size : -1;
-    free(path);
-    return size;
-}
-
-// Finds the newest file and whether it has grown. Closed files are taken away by the indexer, so a
-// number that is not there may have been.
 static void stream_look_at_files(struct stream *stream, int64_t now_us)
 {
-    int64_t number = stream->vitality.file_number;
-    for (int64_t next = number; next <= number + STREAM_LOOK_AHEAD; next++) {
-        int64_t size = stream_file_size(stream, next);
-        if (size >= 0)
-            vitality_file(&stream->vitality, next, size, now_us);
-    }
+    struct growth *growth = &stream->growth;
+    figures_grow(&stream->figures, growth_look(growth, stream->directory, stream->run.open.run));
+    if (growth->fd >= 0)
+        vitality_file(&stream->vitality, growth->number, growth->size, now_us);
 }
 
 void stream_tick(struct stream *stream, int64_t now_us)
 {
     bool is_running = stream->state == STREAM_CONNECTING || stream->state == STREAM_RECORDING;
-    stream_note_ends(stream);
+    stream_run_retry(&stream->run, stream->directory);
+    if (stream->child != NULL)
+        stream_look_at_files(stream, now_us);
+    figures_tick(&stream->figures, now_us);
     if (!is_running || stream->config == NULL)
         return;
-    stream_look_at_files(stream, now_us);
     const struct config_recording *recording = &stream->config->recording;
-    const char *reason =
+    enum reason reason =
         vitality_judge(&stream->vitality, recording->timeout_us, recording->segment_us, now_us);
-    if (reason == NULL)
+    if (reason == REASON_NONE)
         return;
     log_write(stream_fail_level(stream, reason), "%s/%s: no life in ffmpeg (%s), it is ended",
-        stream->camera, stream->name, reason);
+        stream->camera, stream->name, reason_name(reason));
     stream->end_reason = reason;
     stream_event(stream, STREAM_EVENT_END);
 }

@@ -10,10 +10,14 @@
 #include <ev.h>
 
 #include "lib/core/config.h"
-#include "lib/core/runfile.h"
 #include "supervisor/child.h"
+#include "supervisor/clue.h"
+#include "supervisor/figures.h"
+#include "supervisor/growth.h"
 #include "supervisor/logcap.h"
 #include "supervisor/progress.h"
+#include "supervisor/reason.h"
+#include "supervisor/stream_run.h"
 #include "supervisor/vitality.h"
 
 // X(constant, name in answers)
@@ -51,29 +55,28 @@ struct stream {
     char *directory;                    // CACHE/CAMERA/STREAM
     const struct config_stream *config; // in host->config; NULL when it is no longer there
     enum stream_state state;
+    int64_t state_since_us; // UTC
     bool is_wanted;
     bool has_start_slot; // its turn is reserved, the timer waits for it
     ev_timer timer;      // next start, or the end of patience with ffmpeg
 
     struct child *child;
-    struct mask *mask;       // of what the child was given
-    struct runfile run;      // while one is open; run.run is 0 otherwise
-    struct runfile *unnoted; // ended runs whose end could not be written yet
-    size_t unnoted_count;
-    size_t unnoted_capacity;
-    int64_t launch_us; // monotonic, as all below
-    int64_t first_frame_us;
+    struct mask *mask; // of what the child was given
+    struct stream_run run;
+    int64_t launch_us;      // monotonic, as all below
+    int64_t first_frame_us; // of this run; 0: it had none
     struct progress progress;
+    struct growth growth;
     struct vitality vitality;
+    enum reason end_reason; // why we ended it; REASON_NONE when it was not us
+    struct clue clue;
 
     struct logcap *log;
-    const char *end_reason;  // why we ended it; NULL when it was not us
-    const char *line_reason; // what stderr says about the end
-    char *line_detail;
-
-    unsigned failures; // in a row
-    uint64_t restarts; // unplanned ones
-    char *last_reason; // of the last run's end, or of the last failed start
+    bool has_spoken;         // this run has, so the log's last line is its own
+    unsigned failures;       // in a row
+    enum reason last_reason; // of the last run's end, or of the last failed start
+    char *last_words;        // what explained it; NULL when nothing did
+    struct figures figures;
 };
 
 const char *stream_state_name(enum stream_state state);
@@ -88,10 +91,10 @@ void stream_free(struct stream *stream);
 void stream_start(struct stream *stream);
 
 // No longer wants it. host->idle is called when it is off, at once if it is already.
-void stream_stop(struct stream *stream, const char *reason);
+void stream_stop(struct stream *stream, enum reason reason);
 
 // Ends what runs and starts anew at once, also out of a pause. Does nothing to one that is off.
-void stream_restart(struct stream *stream, const char *reason);
+void stream_restart(struct stream *stream, enum reason reason);
 
 // Once a second: looks at the files, ends what shows no life.
 void stream_tick(struct stream *stream, int64_t now_us);

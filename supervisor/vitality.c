@@ -44,19 +44,19 @@ static int64_t vitality_max(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-const char *vitality_judge(
+enum reason vitality_judge(
     const struct vitality *vitality, int64_t timeout_us, int64_t segment_us, int64_t now_us)
 {
     // Before the first block it resolves, connects (each step may take the timeout) and probes.
     int64_t silence_us = vitality->block_us != 0 ? 2 * timeout_us + VITALITY_GRACE_US
                                                  : 4 * timeout_us + VITALITY_PROBE_US;
     if (now_us - vitality->sign_us > silence_us)
-        return "stalled";
+        return REASON_STALLED;
     if (now_us - vitality->frame_us > vitality_max(4 * timeout_us, VITALITY_NO_FRAMES_US))
-        return "no_frames";
+        return REASON_NO_FRAMES;
     int64_t age_max_us = vitality_max(2 * segment_us, VITALITY_FILE_AGE_MAX_US);
     if (vitality->file_us != 0 &&
         (now_us - vitality->file_us > age_max_us || vitality->file_size > VITALITY_FILE_SIZE_MAX))
-        return "no_keyframe";
-    return NULL;
+        return REASON_NO_KEYFRAME;
+    return REASON_NONE;
 }

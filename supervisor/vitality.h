@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include "supervisor/reason.h"
+
 struct vitality {
     int64_t sign_us;  // last sign of life
     int64_t block_us; // last progress block, 0 before the first
@@ -27,8 +29,8 @@ void vitality_file(struct vitality *vitality, int64_t number, int64_t size, int6
 // Forgets the silence so far: nobody was listening.
 void vitality_forgive(struct vitality *vitality, int64_t now_us);
 
-// Why ffmpeg should be ended, or NULL: "stalled" (neither progress nor growth for about twice the
-// socket timeout), "no_frames" (progress blocks go on, their frames do not), "no_keyframe" (a
+// Why ffmpeg should be ended, or REASON_NONE: stalled (neither progress nor growth for about twice
+// the socket timeout), no_frames (progress blocks go on, their frames do not), no_keyframe (a
 // segment is open for an hour, or has grown to 4 GiB).
-const char *vitality_judge(
+enum reason vitality_judge(
     const struct vitality *vitality, int64_t timeout_us, int64_t segment_us, int64_t now_us);

@@ -52,7 +52,7 @@ def test_a_full_cache_ends_runs_with_a_reason_that_is_kept(lab, small_disk):
         row.run > first.run for row in keepframe.sealed("yard")))
     keepframe.wait_for("the first run's end is in the catalog", lambda: keepframe.catalog(
         "SELECT reason FROM run WHERE run = ? AND end_us IS NOT NULL", first.run)
-        == [("disk_full",)])
+        == [("no_space",)])
     keepframe.wait_for("the run file has gone", lambda: not (
         small_disk / "yard" / "main" / f"{first.run}.json").exists())
     check_rows_and_files_agree(keepframe)

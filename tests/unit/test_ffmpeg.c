@@ -1,5 +1,5 @@
 // links: kf-supervisor
-// The ffmpeg command, the script with the secrets, and what ffmpeg says about itself.
+// The ffmpeg command, and the script with the secrets.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -199,31 +199,6 @@ static void test_version(void **state)
     (void)state;
 }
 
-static void test_line_reasons(void **state)
-{
-    static const struct {
-        const char *line;
-        const char *reason;
-    } table[] = {
-        {"[rtsp] [error] method DESCRIBE failed: 401 Unauthorized", "unauthorized"},
-        {"[error] pipe:3: Server returned 404 Not Found", "not_found"},
-        {"[tcp] [error] Connection to tcp://127.0.0.1:1?timeout=0 failed: Connection refused",
-            "refused"},
-        {"[tcp] [error] Failed to resolve hostname nohost: Name or service not known",
-            "unresolved"},
-        {"[error] pipe:3: Connection timed out", "timeout"},
-        {"[concat] [warning] Unused options for 'rtsp://***@h/':", "configuration"},
-        {"av_interleaved_write_frame(): No space left on device", "disk_full"},
-    };
-    for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
-        const char *reason = ffmpeg_line_reason(table[i].line);
-        assert_non_null(reason);
-        assert_string_equal(reason, table[i].reason);
-    }
-    assert_null(ffmpeg_line_reason("[mp4] [warning] pts has no value"));
-    (void)state;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -234,7 +209,6 @@ int main(void)
         cmocka_unit_test(test_script),
         cmocka_unit_test(test_credentials_are_encoded_into_the_url),
         cmocka_unit_test(test_version),
-        cmocka_unit_test(test_line_reasons),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

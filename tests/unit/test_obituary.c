@@ -1,0 +1,88 @@
+// links: kf-supervisor
+// What is known of an end, and what is made of it.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "lib/core/alloc.h"
+#include "supervisor/obituary.h"
+
+// As waitpid(2) gives them.
+enum {
+    EXIT_0 = 0,
+    EXIT_1 = 1 << 8,
+    EXIT_255 = 255 << 8,
+    SIGNAL_9 = 9,
+};
+
+static void test_ends(void **state)
+{
+    static const struct {
+        int status;
+        enum reason ended_as;
+        const char *clue; // a line that explains, or NULL
+        const char *last;
+        const char *line;
+        const char *words;
+    } table[] = {
+        {EXIT_1, REASON_NONE, "401 Unauthorized", "conversion failed",
+            "door/main: ffmpeg ended with 1 after 2.5 s and 7 frames (unauthorized): 401 "
+            "Unauthorized",
+            "401 Unauthorized"},
+        {EXIT_1, REASON_NONE, NULL, "what is this",
+            "door/main: ffmpeg ended with 1 after 2.5 s and 7 frames (unknown): what is this",
+            "what is this"},
+        {EXIT_0, REASON_NONE, NULL, NULL,
+            "door/main: ffmpeg ended with 0 after 2.5 s and 7 frames (closed)", NULL},
+        {EXIT_0, REASON_NONE, "Connection timed out", "x",
+            "door/main: ffmpeg ended with 0 after 2.5 s and 7 frames (timeout): Connection timed "
+            "out",
+            "Connection timed out"},
+        {SIGNAL_9, REASON_NONE, NULL, "an hour ago",
+            "door/main: ffmpeg was ended by signal 9 after 2.5 s and 7 frames (killed)", NULL},
+        {SIGNAL_9, REASON_STALLED, NULL, "x",
+            "door/main: ffmpeg was ended by signal 9 after 2.5 s and 7 frames (stalled)", NULL},
+        {EXIT_255, REASON_STALLED, "Connection timed out", "x",
+            "door/main: ffmpeg ended with 255 after 2.5 s and 7 frames (stalled): Connection "
+            "timed out",
+            "Connection timed out"},
+        {EXIT_255, REASON_RELOAD, NULL, "Exiting normally",
+            "door/main: ffmpeg ended after 2.5 s and 7 frames (reload)", NULL},
+        {SIGNAL_9, REASON_STOPPED, "No space left on device", "x",
+            "door/main: ffmpeg was ended by signal 9 after 2.5 s and 7 frames (stopped)", NULL},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
+        struct obituary obituary;
+        struct clue clue = {0};
+        if (table[i].clue != NULL)
+            clue_take(&clue, table[i].clue, 0);
+        const struct obituary_facts facts = {
+            .camera = "door",
+            .stream = "main",
+            .status = table[i].status,
+            .ended_as = table[i].ended_as,
+            .last_line = table[i].last,
+            .clue = &clue,
+            .life_us = 2500000,
+            .frames = 7,
+        };
+        obituary_compose(&obituary, &facts);
+        assert_string_equal(obituary.line, table[i].line);
+        if (table[i].words != NULL)
+            assert_string_equal(obituary.words, table[i].words);
+        else
+            assert_null(obituary.words);
+        obituary_fini(&obituary);
+        clue_fini(&clue);
+    }
+    (void)state;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_ends)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
