@@ -38,18 +38,27 @@ struct child {
 };
 
 // The processor time of the child that was reaped last: by how much that of all has grown since the
-// one before. libev reaps one child at a time and tells us of it before it reaps the next.
+// one before. libev reaps one child at a time and tells us of it before it reaps the next. To be
+// called before the first one too: an earlier program of this process may have had children.
 static int64_t child_reaped_us(void)
 {
-    static int64_t before_us;
+    static int64_t before_us = -1;
     struct rusage usage;
     if (getrusage(RUSAGE_CHILDREN, &usage) < 0)
         return 0;
     int64_t now_us = (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * US_PER_SECOND +
                      usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
-    int64_t grown_us = now_us - before_us;
+    int64_t grown_us = before_us < 0 ? 0 : now_us - before_us;
     before_us = now_us;
     return grown_us;
+}
+
+static void child_begin_reaping(void)
+{
+    static bool has_begun;
+    if (!has_begun)
+        child_reaped_us();
+    has_begun = true;
 }
 
 static void child_free(struct child *child)
@@ -120,6 +129,7 @@ struct child *child_start(struct ev_loop *loop, const struct child_spec *spec, c
         .has_error = spec->error != NULL,
     };
     struct spawn_pipes pipes;
+    child_begin_reaping();
     pid_t pid = spawn(&spawn_spec, &pipes, cause);
     if (pid < 0)
         return NULL;

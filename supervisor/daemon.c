@@ -300,6 +300,12 @@ static void daemon_control_cb(struct ev_loop *loop, ev_io *watcher, int events)
     ctl_server_dispatch(daemon->control);
 }
 
+static void daemon_look_at_usage(struct stream *stream, uint64_t turn)
+{
+    if (stream->child != NULL)
+        usage_tick(&stream->usage, child_pid(stream->child), turn);
+}
+
 static void daemon_tick_cb(struct ev_loop *loop, ev_timer *timer, int events)
 {
     struct daemon *daemon = timer->data;
@@ -308,10 +314,12 @@ static void daemon_tick_cb(struct ev_loop *loop, ev_timer *timer, int events)
     (void)loop;
     (void)events;
     daemon->tick_us = now_us;
+    daemon->ticks++;
     for (size_t i = 0; i < daemon->stream_count; i++) {
         if (is_late)
             stream_forgive(daemon->streams[i], now_us);
         stream_tick(daemon->streams[i], now_us);
+        daemon_look_at_usage(daemon->streams[i], daemon->ticks + i);
     }
     struct service *const services[] = {daemon->indexer, daemon->webui};
     for (size_t i = 0; i < ARRAY_LENGTH(services); i++) {
@@ -433,6 +441,7 @@ static void daemon_fini(struct daemon *daemon)
     if (daemon->control != NULL)
         ctl_server_dispatch(daemon->control); // the answer to "stop", say
     ctl_server_close(daemon->control);
+    loopmeter_stop(&daemon->meter);
     for (size_t i = 0; i < daemon->stream_count; i++)
         stream_free(daemon->streams[i]);
     free(daemon->streams);
@@ -468,6 +477,7 @@ int daemon_run(const struct config_source *source)
         daemon_make_services(&daemon);
         daemon_set_environments(&daemon);
         daemon_watch(&daemon);
+        loopmeter_start(&daemon.meter, daemon.loop);
         daemon_start_all(&daemon);
         notify_send("READY=1");
         ev_run(daemon.loop, 0);

@@ -9,6 +9,7 @@
 
 #include "lib/core/config.h"
 #include "lib/core/ctl.h"
+#include "supervisor/loopmeter.h"
 #include "supervisor/service.h"
 #include "supervisor/stream.h"
 
@@ -29,8 +30,10 @@ struct daemon {
     bool is_stopping_services;
     int64_t start_us; // UTC
     int64_t tick_us;  // monotonic, the last one
-    int64_t stop_us;  // monotonic, when it was told to stop
+    uint64_t ticks;
+    int64_t stop_us; // monotonic, when it was told to stop
 
+    struct loopmeter meter;
     ev_io control_watcher;
     ev_timer tick;
     ev_timer patience; // while stopping

@@ -8,7 +8,7 @@
 #include "lib/core/log.h"
 
 enum {
-    LIMITS_FILES_PER_STREAM = 2, // what we read of an ffmpeg: progress and stderr
+    LIMITS_FILES_PER_STREAM = 3, // of an ffmpeg: progress, stderr, the file that grows
     LIMITS_FILES_OTHERWISE = 80, // sockets and their peers, locks, what is open for a moment
 };
 

@@ -75,6 +75,14 @@ static void status_add_figures(json_t *object, const struct figures *figures, in
     json_decref(more);
 }
 
+static void status_add_usage(json_t *object, const struct usage *usage)
+{
+    json_object_set_new(
+        object, "cpu_seconds", json_real((double)usage_cpu_us(usage) / US_PER_SECOND));
+    json_object_set_new(object, "resident_bytes",
+        usage->resident_bytes ? json_integer(usage->resident_bytes) : json_null());
+}
+
 // What the ffmpeg that runs is doing.
 static void status_add_run(json_t *object, const struct stream *stream, int64_t now_us)
 {
@@ -101,6 +109,7 @@ json_t *status_stream(const struct stream *stream, bool with_log)
         "failures", (int)stream->failures, "last_reason", reason_name(stream->last_reason),
         "last_words", stream->last_words);
     status_add_figures(object, &stream->figures, now_us);
+    status_add_usage(object, &stream->usage);
     if (stream->child != NULL)
         status_add_run(object, stream, now_us);
     if (stream->state == STREAM_WAITING) {
@@ -142,11 +151,12 @@ json_t *status_daemon(const struct daemon *daemon)
     json_t *streams = json_array();
     for (size_t i = 0; i < daemon->stream_count; i++)
         json_array_append_new(streams, status_stream(daemon->streams[i], false));
-    return json_pack("{s:s, s:s, s:i, s:o, s:s, s:o, s:o, s:o, s:o, s:o}", "node",
+    return json_pack("{s:s, s:s, s:i, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "node",
         daemon->config->node, "version", KEEPFRAME_VERSION, "pid", (int)getpid(), "start",
         status_time(daemon->start_us), "listen", daemon->config->http.listen, "states",
         status_states(), "reasons", status_reasons(), "indexer", status_service(daemon->indexer),
-        "webui", status_service(daemon->webui), "streams", streams);
+        "webui", status_service(daemon->webui), "loop_delay", histogram_json(&daemon->meter.delay),
+        "streams", streams);
 }
 
 static void status_log_service(const struct service *service)

@@ -176,6 +176,7 @@ static void stream_child_end_cb(void *arg, int status)
     struct obituary obituary;
     int64_t now_us = time_monotonic_us();
     bool is_planned = reason_is_planned(stream->end_reason);
+    usage_end(&stream->usage, child_cpu_us(stream->child));
     stream->child = NULL;
     stream_write_obituary(stream, status, &obituary, now_us);
     figures_grow(

@@ -18,6 +18,7 @@
 #include "supervisor/progress.h"
 #include "supervisor/reason.h"
 #include "supervisor/stream_run.h"
+#include "supervisor/usage.h"
 #include "supervisor/vitality.h"
 
 // X(constant, name in answers)
@@ -77,6 +78,7 @@ struct stream {
     enum reason last_reason; // of the last run's end, or of the last failed start
     char *last_words;        // what explained it; NULL when nothing did
     struct figures figures;
+    struct usage usage;
 };
 
 const char *stream_state_name(enum stream_state state);
