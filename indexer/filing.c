@@ -12,6 +12,7 @@
 
 #include "indexer/quarantine.h"
 #include "indexer/seal.h"
+#include "indexer/skew.h"
 #include "lib/core/alloc.h"
 #include "lib/core/fsutil.h"
 #include "lib/core/timeutil.h"
@@ -137,6 +138,27 @@ static enum filing_result filing_implausible(
         xasprintf("it claims to %s %" PRId64 " s", what, time_us / US_PER_SECOND));
 }
 
+// Reads what the last fragment says of the camera's clock, where the file ends with it.
+static void filing_read_skew(
+    struct filing *filing, const struct filing_work *work, int64_t media_start_us)
+{
+    const struct mp4_layout *layout = &work->layout;
+    if (layout->reference.ntp == 0 || layout->media_end != (uint64_t)work->info.st_size)
+        return;
+    const struct media_track *track = &filing->media.tracks[layout->reference.track];
+    int64_t ticks = track->start;
+    for (uint32_t i = 0; i < layout->reference.sample; i++)
+        ticks += track->samples[i].duration;
+    ticks += track->samples[layout->reference.sample].composition;
+    const struct skew_sight sight = {
+        .ntp = layout->reference.ntp,
+        .shown_us =
+            filing->row.start_us + media_ticks_to_us(ticks, track->timescale) - media_start_us,
+        .written_us = work->info.st_mtim.tv_sec * US_PER_SECOND + work->info.st_mtim.tv_nsec / 1000,
+    };
+    filing->has_skew = skew_read(&sight, &filing->skew_us);
+}
+
 static enum filing_result filing_place(struct filing *filing, struct filing_work *work)
 {
     struct segtime_segment segment = {
@@ -165,6 +187,7 @@ static enum filing_result filing_place(struct filing *filing, struct filing_work
         return filing_implausible(
             filing, work, "have been recorded at the epoch's second", filing->row.start_us);
     filing->row.utc_offset_s = time_local_offset(filing->row.start_us);
+    filing_read_skew(filing, work, segment.media_start_us);
     return FILING_DONE;
 }
 

@@ -40,6 +40,8 @@ struct filing {
     const char *reason; // a word for the counters
     char *cause;
     struct catalog_segment row; // without the catalog's ids
+    bool has_skew;
+    int64_t skew_us;            // the camera's clock minus ours, where the segment tells it
     struct media_segment media; // the tracks with their sample entries, without their samples
     struct buf packed;
     uint32_t skipped; // fragments that were not believed

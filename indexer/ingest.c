@@ -270,6 +270,7 @@ static void ingest_filed(struct ingest_stream *stream, struct ingest_file *file,
     if (filing->busy_us > figures->filing_us_max)
         figures->filing_us_max = filing->busy_us;
     figures->skipped_fragments += filing->skipped;
+    skew_add(&stream->skew, filing->has_skew, filing->skew_us, time_monotonic_us());
     if (filing->skipped > 0)
         log_warn("%s: %" PRIu32 " damaged fragments were left out", identity, filing->skipped);
     ingest_put_segment(stream, ingest_stream_run(stream, file->file.id.run), filing);
@@ -459,6 +460,23 @@ void ingest_tick(struct ingest *ingest, int64_t now_us)
     }
 }
 
+const struct ingest_stream *ingest_stream_at(const struct ingest *ingest, size_t index)
+{
+    return index < ingest->stream_count ? ingest->streams[index] : NULL;
+}
+
+// The size of a file: a new one may have grown since the last look.
+static uint64_t ingest_size(const struct ingest *ingest, const struct ingest_file *file)
+{
+    struct stat info;
+    if (file->state != INGEST_NEW)
+        return file->file.size;
+    char *path = cache_segment_path(ingest->indexer->config->storage.cache, &file->file.id);
+    uint64_t size = stat(path, &info) == 0 ? (uint64_t)info.st_size : file->file.size;
+    free(path);
+    return size;
+}
+
 void ingest_measure(const struct ingest *ingest, int64_t now_us, struct ingest_figures *figures)
 {
     *figures = (struct ingest_figures){.streams = ingest->stream_count};
@@ -467,7 +485,7 @@ void ingest_measure(const struct ingest *ingest, int64_t now_us, struct ingest_f
         for (size_t j = 0; j < stream->file_count; j++) {
             const struct ingest_file *file = &stream->files[j];
             figures->files++;
-            figures->bytes += file->file.size;
+            figures->bytes += ingest_size(ingest, file);
             bool closed = file->closed || file->state == INGEST_FILED;
             int64_t age_us = now_us - file->file.written_us;
             if (closed && file->state != INGEST_LEAVING && age_us > figures->lag_us)

@@ -9,6 +9,7 @@
 #include "indexer/indexer.h"
 
 struct ingest;
+struct ingest_stream;
 
 struct ingest *ingest_new(struct indexer *indexer);
 
@@ -32,6 +33,9 @@ struct ingest_figures {
     uint64_t bytes;
     int64_t lag_us; // age of the oldest file that is closed and not committed
 };
+
+// The stream of that index, NULL behind the last one.
+const struct ingest_stream *ingest_stream_at(const struct ingest *ingest, size_t index);
 
 void ingest_measure(const struct ingest *ingest, int64_t now_us, struct ingest_figures *figures);
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "indexer/indexer.h"
+#include "indexer/skew.h"
 #include "lib/media/cache.h"
 #include "lib/media/catalog.h"
 
@@ -43,6 +44,7 @@ struct ingest_stream {
     size_t run_count;
     size_t run_capacity;
     bool filing;         // one of its files is in the worker
+    struct skew skew;    // of the camera's clock
     bool names_unsynced; // files have come since the last sync round
 };
 

@@ -307,6 +307,17 @@ static void service_start_events(struct service *service)
     ev_check_start(loop, &service->check_event);
 }
 
+// Counts of zero for the reasons that there may be, so that the first one is seen as an increase.
+static void service_init_figures(struct figures *figures)
+{
+    static const char *const quarantined[] = {"unreadable", "codec", "implausible"};
+    for (size_t i = 0; i < ARRAY_LENGTH(quarantined); i++)
+        tally_add(&figures->quarantined, quarantined[i], 0);
+    tally_add(&figures->deleted, retention_reason_name(RETENTION_CONTINUOUS), 0);
+    tally_add(&figures->deleted, retention_reason_name(RETENTION_MIN_FREE), 0);
+    tally_add(&figures->deleted, "empty", 0);
+}
+
 struct service *service_new(const struct config_source *source, struct config *config, char **cause)
 {
     struct service *service = xcalloc(1, sizeof(*service));
@@ -316,6 +327,7 @@ struct service *service_new(const struct config_source *source, struct config *c
     heartbeat_open(&service->heartbeat);
     service->indexer.config = config;
     service->indexer.loop = ev_default_loop(EVFLAG_AUTO);
+    service_init_figures(&service->indexer.figures);
     service_start_signals(service);
     if (service_open(service, cause) < 0) {
         service_free(service);

@@ -6,6 +6,7 @@
 
 #include "indexer/committer.h"
 #include "indexer/ingest.h"
+#include "indexer/ingest_stream.h"
 #include "indexer/keeper.h"
 #include "indexer/volume.h"
 #include "indexer/worker.h"
@@ -25,6 +26,20 @@ static json_t *status_tally(const struct tally *tally)
 static double status_seconds(int64_t time_us)
 {
     return (double)time_us / US_PER_SECOND;
+}
+
+// What is known of streams' clocks, for those of which something is.
+static json_t *status_streams(const struct indexer *indexer)
+{
+    const struct ingest_stream *stream;
+    json_t *streams = json_array();
+    int64_t now_us = time_monotonic_us(), skew_us;
+    for (size_t i = 0; (stream = ingest_stream_at(indexer->ingest, i)) != NULL; i++)
+        if (skew_get(&stream->skew, now_us, &skew_us))
+            json_array_append_new(
+                streams, json_pack("{s:s, s:s, s:f}", "camera", stream->camera, "stream",
+                             stream->name, "clock_skew_seconds", status_seconds(skew_us)));
+    return streams;
 }
 
 // Bytes of footage, as the catalog counts them.
@@ -68,18 +83,20 @@ json_t *status_json(const struct indexer *indexer)
     const struct figures *figures = &indexer->figures;
     struct ingest_figures cache;
     ingest_measure(indexer->ingest, time_now_us(), &cache);
-    return json_pack("{s:s, s:I, s:I, s:o, s:o, s:I, s:{s:I, s:I, s:I}, s:I, s:I, s:f, s:f, s:f,"
-                     " s:f, s:f, s:[o], s:o}",
-        "node", indexer->config->node, "committed", (json_int_t)figures->committed,
-        "committed_bytes", (json_int_t)figures->committed_bytes, "quarantined",
-        status_tally(&figures->quarantined), "deleted", status_tally(&figures->deleted),
-        "damaged_fragments", (json_int_t)figures->skipped_fragments, "cache", "streams",
-        (json_int_t)cache.streams, "files", (json_int_t)cache.files, "bytes",
-        (json_int_t)cache.bytes, "waiting_jobs", (json_int_t)worker_pending(indexer->worker),
-        "waiting_commits", (json_int_t)committer_pending(indexer->committer), "index_lag_seconds",
+    return json_pack(
+        "{s:s, s:s, s:I, s:I, s:o, s:o, s:I, s:{s:I, s:I, s:I}, s:I, s:I, s:f, s:f, s:f,"
+        " s:f, s:f, s:[o], s:o, s:o}",
+        "node", indexer->config->node, "version", KEEPFRAME_VERSION, "committed",
+        (json_int_t)figures->committed, "committed_bytes", (json_int_t)figures->committed_bytes,
+        "quarantined", status_tally(&figures->quarantined), "deleted",
+        status_tally(&figures->deleted), "damaged_fragments",
+        (json_int_t)figures->skipped_fragments, "cache", "streams", (json_int_t)cache.streams,
+        "files", (json_int_t)cache.files, "bytes", (json_int_t)cache.bytes, "waiting_jobs",
+        (json_int_t)worker_pending(indexer->worker), "waiting_commits",
+        (json_int_t)committer_pending(indexer->committer), "index_lag_seconds",
         status_seconds(cache.lag_us), "cache_sync_seconds", status_seconds(figures->sync_us),
         "cache_sync_seconds_max", status_seconds(figures->sync_us_max), "filing_seconds_max",
         status_seconds(figures->filing_us_max), "loop_delay_seconds",
-        status_seconds(figures->loop_delay_us_max), "volumes", status_volume(indexer), "alarms",
-        status_alarms(indexer));
+        status_seconds(figures->loop_delay_us_max), "volumes", status_volume(indexer), "streams",
+        status_streams(indexer), "alarms", status_alarms(indexer));
 }

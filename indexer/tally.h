@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 enum {
-    TALLY_REASONS_MAX = 8,
+    TALLY_REASONS_MAX = 16,
 };
 
 struct tally {

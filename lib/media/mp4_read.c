@@ -12,8 +12,10 @@ enum {
     TYPE_MVHD = MP4_TYPE('m', 'v', 'h', 'd'),
     TYPE_MOOF = MP4_TYPE('m', 'o', 'o', 'f'),
     TYPE_MDAT = MP4_TYPE('m', 'd', 'a', 't'),
+    TYPE_PRFT = MP4_TYPE('p', 'r', 'f', 't'),
 
     MP4_INIT_END_MAX = 512,     // sealing overwrites bytes of the first sector only
+    MP4_PRFT_SIZE = 20,         // of a producer reference time, without header and media time
     MP4_INIT_MAX = 1024 * 1024, // bytes of the initial moov; real ones have about 1,200
     MP4_BEFORE_INIT_MAX = 16,   // boxes before it
 };
@@ -27,6 +29,8 @@ struct mp4_walk {
     struct mp4_state state;
     bool has_fragment; // a moof was met and not yet its mdat
     struct mp4_file_box fragment;
+    uint64_t reference_ntp; // of the fragment that comes; 0: none was met
+    uint32_t reference_track;
     uint32_t doubtful; // fragments not believed since the last one that was
 };
 
@@ -137,6 +141,38 @@ static size_t mp4_sample_total(const struct media_segment *segment)
     return total;
 }
 
+// Reads a producer reference time (8.16.5), which stands before its fragment.
+static void mp4_read_reference(struct mp4_walk *walk, const struct mp4_file_box *prft)
+{
+    uint32_t flags;
+    if (prft->size < prft->header_size + MP4_PRFT_SIZE)
+        return;
+    const uint8_t *body =
+        mp4_file_get(&walk->file, prft->offset + prft->header_size, MP4_PRFT_SIZE);
+    if (body == NULL)
+        return;
+    struct mp4_reader reader = mp4_reader_init(body, MP4_PRFT_SIZE);
+    mp4_reader_full(&reader, &flags);
+    walk->reference_track = mp4_reader_u32(&reader);
+    walk->reference_ntp = mp4_reader_u64(&reader);
+}
+
+// Notes to which sample the reference time that was met belongs: the first one that its track has
+// got beyond `before`.
+static void mp4_take_reference(struct mp4_walk *walk, const size_t before[MEDIA_TRACKS_MAX])
+{
+    walk->layout->reference.ntp = 0;
+    for (size_t i = 0; i < walk->segment->track_count; i++) {
+        const struct media_track *track = &walk->segment->tracks[i];
+        if (track->id != walk->reference_track || track->sample_count == before[i])
+            continue;
+        walk->layout->reference.ntp = walk->reference_ntp;
+        walk->layout->reference.track = (uint32_t)i;
+        walk->layout->reference.sample = (uint32_t)before[i];
+    }
+    walk->reference_ntp = 0;
+}
+
 // Takes in the fragment whose mdat was met.
 static void mp4_read_fragment(struct mp4_walk *walk, const struct mp4_file_box *mdat)
 {
@@ -159,11 +195,15 @@ static void mp4_read_fragment(struct mp4_walk *walk, const struct mp4_file_box *
         (size_t)walk->fragment.size - walk->fragment.header_size);
 
     size_t total = mp4_sample_total(walk->segment);
+    size_t before[MEDIA_TRACKS_MAX] = {0};
+    for (size_t i = 0; i < walk->segment->track_count; i++)
+        before[i] = walk->segment->tracks[i].sample_count;
     if (!mp4_parse_fragment(&fragment, walk->segment, &walk->state) ||
         mp4_sample_total(walk->segment) == total) {
         walk->doubtful++;
         return;
     }
+    mp4_take_reference(walk, before);
     layout->skipped += walk->doubtful;
     walk->doubtful = 0;
     if (layout->media_offset == 0)
@@ -197,6 +237,8 @@ static void mp4_read_fragments(struct mp4_walk *walk)
             mp4_read_fragment(walk, &box);
         if (box.size > walk->limit - offset)
             break;
+        if (box.type == TYPE_PRFT)
+            mp4_read_reference(walk, &box);
         if (box.type == TYPE_MOOF) {
             walk->doubtful += walk->has_fragment;
             walk->has_fragment = true;

@@ -29,6 +29,11 @@ struct mp4_layout {
     uint64_t tail_offset;     // of a trailing moov (sealed, or an interrupted seal), else 0
     uint64_t tail_size;       // as its header says; it may reach beyond the file's end
     uint32_t skipped;         // fragments before media_end that were not believed
+    struct {
+        uint64_t ntp;    // 0: it has none
+        uint32_t track;  // index of the track that it belongs to
+        uint32_t sample; // index of that track's first sample in the fragment
+    } reference;         // the producer reference time (8.16.5) of the last fragment
 };
 
 // Parses all whole fragments, up to the last whole sample. Returns 0, or -1 with *cause set when
