@@ -7,7 +7,8 @@ packages_build=(gcc libc6-dev cmake ninja-build pkg-config libev-dev libsqlite3-
     libmicrohttpd-dev libjansson-dev libcurl4-openssl-dev)
 packages_record=(ffmpeg)
 packages_camera=(libgstrtspserver-1.0-dev gstreamer1.0-plugins-base gstreamer1.0-plugins-good)
-packages_test=(clang clang-format libclang-rt-14-dev libcmocka-dev python3 python3-pytest python3-pytest-xdist scdoc)
+packages_test=(clang clang-format libclang-rt-14-dev libcmocka-dev python3 python3-pytest python3-pytest-xdist scdoc prometheus zabbix-agent)
+services_unwanted=(prometheus zabbix-agent) # of these packages only the programs are wanted
 packages_bench=(nginx-light linux-perf)
 
 say() {
@@ -33,6 +34,26 @@ package_is_installed() {
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
 
+# Runs a command during which no package may start its service, then takes the services that came with it
+# out of the machine's start.
+without_services() {
+    local policy=/usr/sbin/policy-rc.d made= status=0 service
+    local -a fresh=()
+    for service in "${services_unwanted[@]}"; do
+        package_is_installed "$service" || fresh+=("$service")
+    done
+    [ -e "$policy" ] || made=$policy
+    [ -z "$made" ] || as_root sh -c "printf '#!/bin/sh\nexit 101\n' >$policy && chmod 755 $policy"
+    "$@" || status=$?
+    [ -z "$made" ] || as_root rm -f "$made"
+    if [ -d /run/systemd/system ]; then
+        for service in "${fresh[@]}"; do
+            ! package_is_installed "$service" || as_root systemctl --quiet disable "$service" || true
+        done
+    fi
+    return "$status"
+}
+
 # Installs those of the named Debian packages that are missing, without a question.
 install_packages() {
     local missing=() package
@@ -43,7 +64,7 @@ install_packages() {
     command -v apt-get >/dev/null || die "please install by your system's means: ${missing[*]}"
     say "Installing: ${missing[*]}"
     as_root apt-get -qq update
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends \
+    without_services as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends \
         -o Dpkg::Use-Pty=0 install "${missing[@]}" >/dev/null ||
         die "apt-get could not install: ${missing[*]}"
 }

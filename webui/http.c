@@ -243,13 +243,14 @@ static struct MHD_Daemon *http_start(struct http *http, int fd)
         http_notify_connection, http, MHD_OPTION_END);
 }
 
-struct http *http_open(const char *listen, struct io *io, char **cause)
+struct http *http_open(const char *listen, struct io *io, struct traffic *traffic, char **cause)
 {
     int fd = http_listen(listen, cause);
     if (fd < 0)
         return NULL;
     struct http *http = xcalloc(1, sizeof(*http));
     http->io = io;
+    http->traffic = traffic;
     pthread_mutex_init(&http->mutex, NULL);
     pthread_cond_init(&http->idle, NULL);
     http->address = http_socket_address(fd);

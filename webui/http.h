@@ -7,6 +7,7 @@
 
 struct http;
 struct io;
+struct traffic;
 
 enum {
     HTTP_CONNECTIONS_MAX = 1024,
@@ -19,8 +20,9 @@ enum {
     HTTP_NOTSENT_LOWAT = 256 * 1024,
 };
 
-// Listens on "ADDRESS:PORT" and answers from now on. Returns NULL with *cause set on failure.
-struct http *http_open(const char *listen, struct io *io, char **cause);
+// Listens on "ADDRESS:PORT" and answers from now on; what it answers is counted in `traffic`, which
+// must outlive it. Returns NULL with *cause set on failure.
+struct http *http_open(const char *listen, struct io *io, struct traffic *traffic, char **cause);
 
 // The address as bound, "ADDRESS:PORT".
 const char *http_address(const struct http *http);

@@ -5,6 +5,7 @@
 
 #include "lib/core/alloc.h"
 #include "lib/core/log.h"
+#include "lib/core/timeutil.h"
 #include "webui/http_range.h"
 #include "webui/http_server.h"
 #include "webui/route.h"
@@ -14,7 +15,8 @@ struct http_exchange {
     struct io_job job;
     struct http *http;
     struct MHD_Connection *connection;
-    char *uri; // as it came
+    int64_t begin_us; // monotonic
+    char *uri;        // as it came
     char *path;
     struct request request;
     struct reply reply;
@@ -92,8 +94,10 @@ static ssize_t http_body_read(void *cls, uint64_t position, char *data, size_t s
             break;
         done += (size_t)got;
     }
-    if (done > 0)
+    if (done > 0) {
+        traffic_count_bytes(body->http->traffic, done);
         return (ssize_t)done;
+    }
     if (body->failed)
         return http_body_fail(body, at);
     body->position = at;
@@ -210,6 +214,17 @@ static void http_replace_body(struct reply *reply, unsigned status)
     reply->content_type = error.content_type;
 }
 
+// Counts the answer; a body that is made while it is sent is counted on its way.
+static void http_count(
+    const struct http_exchange *exchange, unsigned status, bool streamed, uint64_t body_bytes)
+{
+    struct traffic *traffic = exchange->http->traffic;
+    traffic_count(
+        traffic, exchange->request.route, status, time_monotonic_us() - exchange->begin_us);
+    if (!streamed && !exchange->request.head && status != 304)
+        traffic_count_bytes(traffic, body_bytes);
+}
+
 static enum MHD_Result http_answer(struct http_exchange *exchange)
 {
     struct reply *reply = &exchange->reply;
@@ -217,11 +232,14 @@ static enum MHD_Result http_answer(struct http_exchange *exchange)
     uint64_t size;
     http_decide_reply(exchange, &size, &outcome);
     struct MHD_Response *response;
+    bool streamed = false;
     if (outcome.status != reply->status && outcome.status != 206) {
         http_replace_body(reply, outcome.status);
+        outcome.length = reply->body.size;
         const struct http_outcome whole = {.length = reply->body.size};
         response = http_bytes_response(reply, &whole);
     } else if (reply->stream != NULL) {
+        streamed = true;
         response = http_body_response(exchange, &outcome);
     } else {
         response = http_bytes_response(reply, &outcome);
@@ -233,6 +251,7 @@ static enum MHD_Result http_answer(struct http_exchange *exchange)
     log_debug("%s %s: %u", exchange->request.head ? "HEAD" : "GET", exchange->uri, outcome.status);
     enum MHD_Result result = MHD_queue_response(exchange->connection, outcome.status, response);
     MHD_destroy_response(response);
+    http_count(exchange, outcome.status, streamed, outcome.length);
     return result;
 }
 
@@ -243,6 +262,7 @@ void *http_exchange_begin(void *cls, const char *uri, struct MHD_Connection *con
     struct http_exchange *exchange = xcalloc(1, sizeof(*exchange));
     exchange->http = cls;
     exchange->connection = connection;
+    exchange->begin_us = time_monotonic_us();
     exchange->uri = xstrdup(uri);
     pthread_mutex_lock(&exchange->http->mutex);
     exchange->http->stats.requests++;

@@ -10,6 +10,7 @@
 
 #include "webui/http.h"
 #include "webui/io.h"
+#include "webui/traffic.h"
 
 // One client's connection, in the server's list.
 struct http_connection {
@@ -22,6 +23,7 @@ struct http_connection {
 struct http {
     struct MHD_Daemon *daemon;
     struct io *io;
+    struct traffic *traffic;
     char *address;
     pthread_mutex_t mutex; // of what follows
     pthread_cond_t idle;

@@ -71,6 +71,16 @@ static const json_t *peer_status(struct peer *peer, const struct conf *conf)
     return peer->status;
 }
 
+const json_t *peers_supervisor(struct peers *peers, const struct conf *conf)
+{
+    return peer_status(&peers->supervisor, conf);
+}
+
+const json_t *peers_indexer(struct peers *peers, const struct conf *conf)
+{
+    return peer_status(&peers->indexer, conf);
+}
+
 static bool peer_says(const json_t *object, const char *key, const char *value)
 {
     const char *text = json_string_value(json_object_get(object, key));

@@ -19,5 +19,10 @@ void peers_forget(struct peers *peers);
 const char *peers_stream_state(
     struct peers *peers, const struct conf *conf, const char *camera, const char *stream);
 
+// The whole status of each program, as it came over its socket; NULL when it does not answer.
+// Valid until the next call, for either.
+const json_t *peers_supervisor(struct peers *peers, const struct conf *conf);
+const json_t *peers_indexer(struct peers *peers, const struct conf *conf);
+
 // Appends what is wrong with the two programs to an array of texts. A camera that is down is not.
 void peers_complain(struct peers *peers, const struct conf *conf, json_t *reasons);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "webui/api.h"
+#include "webui/metrics.h"
 #include "webui/page.h"
 #include "webui/playback.h"
 
@@ -28,6 +29,7 @@ const struct route route_table[] = {
     ROUTE("/static/style.css", ROUTE_PUBLIC, true, route_no_rules, page_handle),
     ROUTE("/static/icon.svg", ROUTE_PUBLIC, true, route_no_rules, page_handle),
     ROUTE("/healthz", ROUTE_PUBLIC, false, route_no_rules, api_health),
+    ROUTE("/metrics", ROUTE_MONITOR, false, route_no_rules, metrics_handle),
     ROUTE("/api/v1/cameras", ROUTE_VIEW, false, route_no_rules, api_cameras),
     ROUTE("/api/v1/cameras/{camera}", ROUTE_VIEW, false, route_no_rules, api_camera),
     ROUTE("/api/v1/cameras/{camera}/{stream}/segments", ROUTE_VIEW, false, api_segments_rules,

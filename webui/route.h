@@ -11,6 +11,7 @@
 enum route_permission {
     ROUTE_PUBLIC = 1, // everybody, always
     ROUTE_VIEW,       // whoever may see this camera's footage
+    ROUTE_MONITOR,    // whoever may know how all cameras are doing
 };
 
 enum {

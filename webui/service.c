@@ -17,6 +17,7 @@
 #include "webui/http.h"
 #include "webui/io.h"
 #include "webui/pulse.h"
+#include "webui/traffic.h"
 #include "webui/worker.h"
 
 enum {
@@ -28,6 +29,7 @@ enum {
 struct service {
     const char *runtime;
     char *listen; // as configured
+    struct traffic *traffic;
     struct worker *worker;
     struct io *io;
     struct http *http;
@@ -77,7 +79,7 @@ static void service_reload_done(struct io_job *job, bool expired)
 static void service_move(struct service *service, const char *listen)
 {
     char *cause = NULL;
-    struct http *http = http_open(listen, service->io, &cause);
+    struct http *http = http_open(listen, service->io, service->traffic, &cause);
     if (http == NULL) {
         log_err("%s; staying on %s", cause, http_address(service->http));
         free(cause);
@@ -186,13 +188,14 @@ static int service_start(struct service *service)
     if (conf == NULL)
         goto fail;
     service->listen = xstrdup(conf->listen);
-    service->worker = worker_new(conf);
+    service->traffic = traffic_new();
+    service->worker = worker_new(conf, service->traffic);
     service->io = io_start(service->worker, &cause);
     if (service->io == NULL) {
         code = SERVICE_FAILURE;
         goto fail;
     }
-    service->http = http_open(service->listen, service->io, &cause);
+    service->http = http_open(service->listen, service->io, service->traffic, &cause);
     if (service->http == NULL)
         goto fail;
     if (service_write_address(service, &cause) < 0) {
@@ -231,6 +234,7 @@ int service_run(const char *runtime)
     pulse_free(service.pulse);
     io_free(service.io);
     worker_free(service.worker);
+    traffic_free(service.traffic);
     free(service.listen);
     ev_loop_destroy(service.loop);
     return code;

@@ -10,7 +10,7 @@
 #include "webui/recent.h"
 #include "webui/tables.h"
 
-struct worker *worker_new(struct conf *conf)
+struct worker *worker_new(struct conf *conf, const struct traffic *traffic)
 {
     struct worker *worker = xcalloc(1, sizeof(*worker));
     worker->conf = conf;
@@ -18,6 +18,7 @@ struct worker *worker_new(struct conf *conf)
     worker->recents = recents_new();
     worker->layouts = layouts_new();
     worker->peers = peers_new();
+    worker->traffic = traffic;
     return worker;
 }
 

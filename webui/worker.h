@@ -13,11 +13,12 @@ struct worker {
     struct recents *recents;
     struct layouts *layouts;
     struct peers *peers;
-    struct sample_table scratch; // the table that was handed out last, where nobody keeps it
+    const struct traffic *traffic; // what the HTTP server has answered
+    struct sample_table scratch;   // the table that was handed out last, where nobody keeps it
 };
 
-// Takes the configuration.
-struct worker *worker_new(struct conf *conf);
+// Takes the configuration. `traffic` must outlive the worker.
+struct worker *worker_new(struct conf *conf, const struct traffic *traffic);
 void worker_free(struct worker *worker);
 
 // Takes a new configuration; what was opened by the old one is closed.

@@ -53,12 +53,13 @@ class Mount:
 class Camera:
     """Serves its mounts until stop(); it keeps its port for life."""
 
-    def __init__(self, lab, name, mounts, user=None, password=None):
+    def __init__(self, lab, name, mounts, user=None, password=None, env=None):
         self.lab = lab
         self.name = name
         self.mounts = mounts
         self.user = user
         self.port = 0
+        self.env = env or lab.env()
         self.process = None
         self.folder = lab.folder / name
         self.folder.mkdir()
@@ -84,7 +85,7 @@ class Camera:
             self.process = subprocess.Popen(
                 [*command, *(mount.argument for mount in self.mounts)],
                 stdin=subprocess.PIPE, stdout=log, stderr=log, cwd=self.folder,
-                env=self.lab.env(), start_new_session=True, text=True,
+                env=self.env, start_new_session=True, text=True,
             )
         wait_for(f"camera {self.name} listens", lambda: self._port(port_file),
                  timeout=120, context=self.log_tail)  # the first start encodes the content

@@ -84,9 +84,9 @@ class Lab:
         env["ASAN_OPTIONS"] += ":verify_asan_link_order=0"
         return env
 
-    def camera(self, *mounts, name=None, user=None, password=None):
+    def camera(self, *mounts, name=None, user=None, password=None, env=None):
         """A started camera with these mounts."""
-        camera = Camera(self, name or f"camera{len(self.things)}", mounts, user, password)
+        camera = Camera(self, name or f"camera{len(self.things)}", mounts, user, password, env)
         self.things.append(camera)
         return camera.start()
 

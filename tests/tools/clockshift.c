@@ -4,6 +4,7 @@
 //
 // CLOCK_REALTIME (and gettimeofday, time) are that many seconds ahead, or behind when negative; all
 // other clocks are right. What is given to the kernel (timeouts, file times) is not changed.
+
 // The C library's headers name the parameters otherwise.
 // NOLINTBEGIN(readability-inconsistent-declaration-parameter-name)
 

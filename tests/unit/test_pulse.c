@@ -19,10 +19,12 @@
 #include "lib/core/timeutil.h"
 #include "webui/http_server.h"
 #include "webui/pulse.h"
+#include "webui/traffic.h"
 
 struct fixture {
     int beats; // the reading end
     struct io *io;
+    struct traffic *traffic;
     struct http *http;
     struct pulse *pulse;
     int64_t now_us;
@@ -40,7 +42,8 @@ static int set_up(void **state)
     free(number);
     fixture->io = io_start(NULL, &cause);
     assert_non_null(fixture->io);
-    fixture->http = http_open("127.0.0.1:0", fixture->io, &cause);
+    fixture->traffic = traffic_new();
+    fixture->http = http_open("127.0.0.1:0", fixture->io, fixture->traffic, &cause);
     assert_non_null(fixture->http);
     fixture->pulse = pulse_new(fixture->io);
     fixture->now_us = time_monotonic_us();
@@ -55,6 +58,7 @@ static int tear_down(void **state)
     http_close(fixture->http);
     pulse_free(fixture->pulse);
     io_free(fixture->io);
+    traffic_free(fixture->traffic);
     close(fixture->beats);
     free(fixture);
     return 0;

@@ -1,0 +1,126 @@
+"""What /metrics says, held against what is on disk and what has happened."""
+
+import os
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+from camera import Mount
+from promtext import Metrics
+
+ONE = Mount("one")
+TWO = Mount("two", audio=True)
+
+
+def metrics_of(keepframe):
+    answer = keepframe.get("/metrics").expect(200)
+    assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    return Metrics(answer.body.decode())
+
+
+def test_prometheus_finds_nothing_to_complain_about(recording):
+    text = recording.keepframe.get("/metrics").expect(200).body
+    done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True)
+    assert done.returncode == 0 and not done.stderr, done.stderr.decode()
+
+
+def test_requests_are_counted_by_route_and_status(recording):
+    keepframe = recording.keepframe
+    video = "/video/{camera}/{stream}.mp4"
+
+    def counts():
+        metrics = metrics_of(keepframe)
+        return [metrics.get("http_requests_total", route=route, code=code) or 0
+                for route, code in (("/healthz", "200"), (video, "200"), (video, "206"),
+                                    (video, "400"), (video, "404"), ("none", "404"),
+                                    ("/", "304"))] + [
+            metrics.get("http_response_bytes_total"),
+            metrics.get("http_request_seconds_count", route=video) or 0,
+            metrics.get("http_request_seconds_bucket", route=video, le="+Inf") or 0]
+
+    row = keepframe.sealed("avc")[0]
+    own = len(keepframe.get("/metrics").body)  # of the next one, but for a few digits
+    before = counts()
+    whole = keepframe.download("avc", start=row.start_us / 1e6, duration="3s").expect(200).body
+    part = keepframe.download("avc", start=row.start_us / 1e6, duration="3s",
+                              headers={"Range": "bytes=100-299"}).expect(206).body
+    keepframe.download("avc").expect(400)
+    keepframe.download("nobody", start=1, duration="1s").expect(404)
+    keepframe.get("/healthz")
+    keepframe.get("/no/such/address").expect(404)
+    tag = keepframe.get("/").headers["ETag"]
+    page = len(keepframe.get("/").body)
+    keepframe.get("/", headers={"If-None-Match": tag}).expect(304)
+    keepframe.http("HEAD", "/video/avc/main.mp4",
+                   {"start": row.start_us / 1e6, "duration": "3s"}).expect(200)
+    after = counts()
+    rose = [b - a for a, b in zip(before, after)]
+    assert rose[:7] == [1, 2, 1, 1, 1, 1, 1]
+    assert rose[8:] == [5, 5]
+    least = len(whole) + len(part) + 2 * page + own
+    assert least - 200 <= rose[7] <= least + 2000, "beside the errors' few bytes"
+
+
+@pytest.fixture
+def running(lab):
+    camera = lab.camera(ONE, TWO)
+    keepframe = lab.keepframe()
+    keepframe.configure({name: {"url": camera.url(name)} for name in ("one", "two")})
+    keepframe.start().wait_ready()
+    for name in ("one", "two"):
+        keepframe.wait_for(f"{name} is up", lambda: metrics_of(keepframe).get(
+            "stream_up", camera=name, stream="main"))
+    return keepframe, camera
+
+
+def test_what_a_program_that_does_not_answer_knows_is_absent(running):
+    keepframe, _ = running
+    pid = keepframe.wait_program("keepframe-indexer")
+
+    def up():
+        return metrics_of(keepframe).get("program_up", program="indexer")
+    keepframe.wait_for("the indexer answers", lambda: up() == 1)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        keepframe.wait_for("it is missed", lambda: up() == 0)
+        metrics = metrics_of(keepframe)
+        assert metrics.get("program_up", program="supervisor") == 1
+        assert not [name for name in metrics.names() if "segments" in name or "volume" in name]
+        assert metrics.get("stream_up", camera="one", stream="main") == 1
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    keepframe.wait_for("it is back", lambda: up() == 1)
+    assert metrics_of(keepframe).get("segments_committed_total") is not None
+
+
+def test_the_storage_is_as_large_as_the_file_system_says(running):
+    keepframe, _ = running
+    keepframe.wait_sealed("two", 2)
+    volume = str(keepframe.video)
+    used = keepframe.wait_for("what is used is what lies there", lambda: (
+        sum(path.stat().st_size for path in keepframe.volume_files())
+        == metrics_of(keepframe).get("volume_used_bytes", volume=volume)))
+    assert used
+    disk = shutil.disk_usage(keepframe.video)
+    metrics = metrics_of(keepframe)
+    assert abs(metrics.get("volume_free_bytes", volume=volume) - disk.free) < disk.total / 100
+    rows = keepframe.catalog("SELECT count(*) FROM segment")[0][0]
+    assert 0 <= rows - metrics.get("segments_committed_total") <= 2  # they go on being filed
+    oldest = metrics.get("stream_oldest_timestamp_seconds", camera="two", stream="main")
+    assert abs(oldest - keepframe.sealed("two")[0].start_us / 1e6) < 1e-6
+    assert metrics.get("segments_deleted_total", reason="min_free") == 0
+    cache = sum(path.stat().st_size for path in keepframe.cache.rglob("*.mp4"))
+    assert cache / 3 < metrics.get("cache_bytes") < cache * 3 + 1_000_000
+    assert metrics.get("index_lag_seconds") < 60
+
+
+def test_a_camera_s_wrong_clock_is_told(lab):
+    """The camera's clock is 40 s late."""
+    camera = lab.camera(ONE, env=lab.preload_env("clockshift.so", CLOCKSHIFT="-40"))
+    keepframe = lab.keepframe()
+    keepframe.configure({"one": {"url": camera.url("one")}}).start().wait_ready()
+    skew = keepframe.wait_for("the skew is told", lambda: metrics_of(keepframe).get(
+        "stream_clock_skew_seconds", camera="one", stream="main"))
+    assert -40.5 < skew < -39.9
