@@ -11,11 +11,11 @@
 
 #include "lib/core/alloc.h"
 #include "lib/core/log.h"
+#include "lib/core/notify.h"
 #include "lib/core/timeutil.h"
 #include "supervisor/control.h"
 #include "supervisor/environment.h"
 #include "supervisor/limits.h"
-#include "supervisor/notify.h"
 #include "supervisor/reload.h"
 #include "supervisor/run.h"
 #include "supervisor/startup.h"
@@ -327,8 +327,7 @@ static void daemon_tick_cb(struct ev_loop *loop, ev_timer *timer, int events)
             service_forgive(services[i], now_us);
         service_tick(services[i], now_us);
     }
-    if (notify_watchdog_us() > 0)
-        notify_send("WATCHDOG=1");
+    notify_alive();
 }
 
 static void daemon_watch_signal(struct daemon *daemon, ev_signal *watcher, int number,

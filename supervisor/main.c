@@ -38,6 +38,9 @@ static const struct options_option main_options[] = {
         .help = "and show the ffmpeg command of each stream"},
     {"print-keys", .commands = "check-config", TO(print_keys), .help = "show all keys instead"},
     {"json", .commands = "status", TO(as_json), .help = "as JSON"},
+    {"external-webui", .commands = "run", TO(source.webui_external),
+        .help = "leave keepframe-webui to a service of its own, where the\n"
+                "configuration does not say otherwise"},
     {"config", 'c', "FILE", TO(file), .help = "the configuration (" MAIN_CONFIG ")"},
     {"data", .argument = "DIR", TO(source.data),
         .help = "database DIR, cache DIR/cache, volume DIR/video, runtime\n"

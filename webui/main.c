@@ -8,12 +8,13 @@
 
 struct command_options {
     const char *runtime;
+    const char *address_file;
     bool debug;
 };
 
 static int command_run(const struct command_options *options)
 {
-    return service_run(options->runtime);
+    return service_run(options->runtime, options->address_file);
 }
 
 static const struct options_command main_commands[] = {
@@ -26,6 +27,8 @@ static const struct options_command main_commands[] = {
 static const struct options_option main_options[] = {
     {"runtime", .argument = "DIR", TO(runtime),
         .help = "where the sockets are, as of the configuration's key\nruntime (/run/keepframe)"},
+    {"address-file", .argument = "FILE", TO(address_file),
+        .help = "where it tells its address (DIR/webui.address)"},
     {"debug", TO(debug), .help = "say more in the log"},
     {.name = NULL},
 };
@@ -34,8 +37,8 @@ static const struct options_table main_table = {
     "keepframe-webui",
     main_commands,
     main_options,
-    "Plays and hands out footage over HTTP. Reads DIR/webui.json, which the supervisor writes,\n"
-    "and tells where it listens in DIR/webui.address. See keepframe-webui(1).\n",
+    "Plays and hands out footage over HTTP. Reads DIR/webui.json, which the supervisor writes.\n"
+    "See keepframe-webui(1).\n",
 };
 
 int main(int argc, char **argv)

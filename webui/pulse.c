@@ -10,6 +10,7 @@
 
 #include "lib/core/alloc.h"
 #include "lib/core/heartbeat.h"
+#include "lib/core/notify.h"
 #include "webui/http.h"
 #include "webui/io.h"
 
@@ -77,6 +78,7 @@ void pulse_tick(struct pulse *pulse, struct http *http, int64_t now_us)
     bool is_http_well = pulse->is_http_asked && pulse->http_fd < 0;
     if (is_http_well && io_answer == PULSE_ANSWERED) {
         heartbeat_beat(&pulse->heartbeat, now_us);
+        notify_alive();
         pulse->is_http_asked = false;
         io_answer = PULSE_LOST;
     }

@@ -1,5 +1,6 @@
-// Whether all threads of the web interface still answer. The supervisor hears a heartbeat only as
-// long as they do: a main loop that goes round serves nobody alone.
+// Whether all threads of the web interface still answer. The supervisor hears a heartbeat, and
+// systemd's watchdog is fed, only as long as they do: a main loop that goes round serves nobody
+// alone.
 #pragma once
 
 #include <stdint.h>

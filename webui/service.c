@@ -7,12 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <ev.h>
 
 #include "lib/core/alloc.h"
 #include "lib/core/fsutil.h"
 #include "lib/core/log.h"
+#include "lib/core/notify.h"
 #include "lib/core/timeutil.h"
 #include "webui/http.h"
 #include "webui/io.h"
@@ -28,7 +30,10 @@ enum {
 
 struct service {
     const char *runtime;
-    char *listen; // as configured
+    char *conf_path;
+    char *address_path;
+    char *listen; // as configured; NULL while the configuration is waited for
+    int code;     // for the end
     struct traffic *traffic;
     struct worker *worker;
     struct io *io;
@@ -38,17 +43,16 @@ struct service {
     ev_signal stop_signals[2];
     ev_signal reload_signal;
     ev_signal state_signal;
+    ev_stat conf_watch; // a supervisor of another user can send no signal
     ev_timer tick;
 };
 
 // Tells everybody where we listen: the port may have been the kernel's choice.
 static int service_write_address(const struct service *service, char **cause)
 {
-    char *path = xasprintf("%s/webui.address", service->runtime);
     char *text = xasprintf("%s\n", http_address(service->http));
-    int result = fs_write_file(path, text, strlen(text), 0644, cause);
+    int result = fs_write_file(service->address_path, text, strlen(text), 0644, cause);
     free(text);
-    free(path);
     return result;
 }
 
@@ -96,11 +100,8 @@ static void service_move(struct service *service, const char *listen)
     }
 }
 
-static void service_reload_cb(struct ev_loop *loop, ev_signal *signal, int events)
+static void service_reload(struct service *service)
 {
-    (void)loop;
-    (void)events;
-    struct service *service = signal->data;
     char *cause = NULL;
     struct conf *conf = conf_load(service->runtime, &cause);
     if (conf == NULL) {
@@ -118,6 +119,76 @@ static void service_reload_cb(struct ev_loop *loop, ev_signal *signal, int event
     io_submit(service->io, &reload->job);
 }
 
+// --- Start ---
+
+// Takes the configuration into service. Returns 0, or an exit code with *cause set.
+static int service_open(struct service *service, struct conf *conf, char **cause)
+{
+    service->listen = xstrdup(conf->listen);
+    service->traffic = traffic_new();
+    service->worker = worker_new(conf, service->traffic);
+    service->io = io_start(service->worker, cause);
+    if (service->io == NULL)
+        return SERVICE_FAILURE;
+    service->http = http_open(service->listen, service->io, service->traffic, cause);
+    if (service->http == NULL)
+        return SERVICE_CONFIGURATION;
+    if (service_write_address(service, cause) < 0)
+        return SERVICE_FAILURE;
+    service->pulse = pulse_new(service->io);
+    return SERVICE_OK;
+}
+
+// Starts to serve, where the configuration is there. Returns 0, or the exit code.
+static int service_start(struct service *service)
+{
+    char *cause = NULL;
+    if (access(service->conf_path, F_OK) < 0) {
+        log_info("waiting for %s, which keepframe writes", service->conf_path);
+        notify_send("STATUS=waiting for keepframe");
+        return SERVICE_OK;
+    }
+    struct conf *conf = conf_load(service->runtime, &cause);
+    int code = conf ? service_open(service, conf, &cause) : SERVICE_CONFIGURATION;
+    if (code != SERVICE_OK) {
+        log_err("%s", cause);
+        free(cause);
+        return code;
+    }
+    log_info("the page is at http://%s/", http_address(service->http));
+    notify_send("STATUS=serving");
+    return SERVICE_OK;
+}
+
+// The configuration may have changed, or has come.
+static void service_renew(struct service *service)
+{
+    if (service->listen != NULL) {
+        service_reload(service);
+        return;
+    }
+    service->code = service_start(service);
+    if (service->code != SERVICE_OK)
+        ev_break(service->loop, EVBREAK_ALL);
+}
+
+static void service_reload_cb(struct ev_loop *loop, ev_signal *signal, int events)
+{
+    (void)loop;
+    (void)events;
+    notify_send("RELOADING=1");
+    service_renew(signal->data);
+    notify_send("READY=1");
+}
+
+static void service_conf_cb(struct ev_loop *loop, ev_stat *watcher, int events)
+{
+    (void)loop;
+    (void)events;
+    if (watcher->attr.st_nlink > 0) // not while the supervisor's folder is away
+        service_renew(watcher->data);
+}
+
 // --- Signals and time ---
 
 static void service_stop_cb(struct ev_loop *loop, ev_signal *signal, int events)
@@ -133,6 +204,10 @@ static void service_state_cb(struct ev_loop *loop, ev_signal *signal, int events
     (void)events;
     const struct service *service = signal->data;
     struct http_stats stats;
+    if (service->http == NULL) {
+        log_info("state: waiting for %s", service->conf_path);
+        return;
+    }
     http_get_stats(service->http, &stats);
     log_info("state: %" PRIu64 " connections, %" PRIu64 " requests, %" PRIu64
              " answers that ended early",
@@ -144,6 +219,10 @@ static void service_tick_cb(struct ev_loop *loop, ev_timer *timer, int events)
     (void)loop;
     (void)events;
     struct service *service = timer->data;
+    if (service->pulse == NULL) { // nothing is served yet
+        notify_alive();
+        return;
+    }
     io_expire(service->io);
     http_tick(service->http);
     pulse_tick(service->pulse, service->http, time_monotonic_us());
@@ -162,6 +241,9 @@ static void service_watch(struct service *service)
     ev_signal_init(&service->state_signal, service_state_cb, SIGUSR1);
     service->state_signal.data = service;
     ev_signal_start(service->loop, &service->state_signal);
+    ev_stat_init(&service->conf_watch, service_conf_cb, service->conf_path, 0.);
+    service->conf_watch.data = service;
+    ev_stat_start(service->loop, &service->conf_watch);
     ev_timer_init(&service->tick, service_tick_cb, 1, 1);
     service->tick.data = service;
     ev_timer_start(service->loop, &service->tick);
@@ -179,63 +261,44 @@ static void service_raise_limits(void)
     }
 }
 
-// Returns the exit code; 0 when everything runs.
-static int service_start(struct service *service)
+static void service_fini(struct service *service)
 {
-    char *cause = NULL;
-    int code = SERVICE_CONFIGURATION;
-    struct conf *conf = conf_load(service->runtime, &cause);
-    if (conf == NULL)
-        goto fail;
-    service->listen = xstrdup(conf->listen);
-    service->traffic = traffic_new();
-    service->worker = worker_new(conf, service->traffic);
-    service->io = io_start(service->worker, &cause);
-    if (service->io == NULL) {
-        code = SERVICE_FAILURE;
-        goto fail;
-    }
-    service->http = http_open(service->listen, service->io, service->traffic, &cause);
-    if (service->http == NULL)
-        goto fail;
-    if (service_write_address(service, &cause) < 0) {
-        code = SERVICE_FAILURE;
-        goto fail;
-    }
-    service->pulse = pulse_new(service->io);
-    return SERVICE_OK;
-fail:
-    log_err("%s", cause);
-    free(cause);
-    return code;
+    // Waiting requests end first: the HTTP server can not stop while one waits.
+    if (service->io != NULL)
+        io_stop(service->io);
+    http_close(service->http);
+    pulse_free(service->pulse);
+    io_free(service->io);
+    worker_free(service->worker);
+    traffic_free(service->traffic);
+    free(service->listen);
+    free(service->conf_path);
+    free(service->address_path);
+    ev_loop_destroy(service->loop);
 }
 
-int service_run(const char *runtime)
+int service_run(const char *runtime, const char *address_file)
 {
     struct service service = {.runtime = runtime, .loop = ev_default_loop(EVFLAG_AUTO)};
     if (service.loop == NULL) {
         log_err("the event loop can not be started");
         return SERVICE_FAILURE;
     }
+    service.conf_path = xasprintf("%s/webui.json", runtime);
+    service.address_path =
+        address_file ? xstrdup(address_file) : xasprintf("%s/webui.address", runtime);
     signal(SIGPIPE, SIG_IGN);
     service_raise_limits();
     // Before the threads, so that no signal is delivered to them unwatched.
     service_watch(&service);
-    int code = service_start(&service);
-    if (code == SERVICE_OK) {
-        log_info("the page is at http://%s/", http_address(service.http));
+    service.code = service_start(&service);
+    if (service.code == SERVICE_OK) {
+        notify_send("READY=1");
         ev_run(service.loop, 0);
-        log_info("stopped");
     }
-    // Waiting requests end first: the HTTP server can not stop while one waits.
-    if (service.io != NULL)
-        io_stop(service.io);
-    http_close(service.http);
-    pulse_free(service.pulse);
-    io_free(service.io);
-    worker_free(service.worker);
-    traffic_free(service.traffic);
-    free(service.listen);
-    ev_loop_destroy(service.loop);
-    return code;
+    if (service.code == SERVICE_OK)
+        log_info("stopped");
+    notify_send("STOPPING=1");
+    service_fini(&service);
+    return service.code;
 }

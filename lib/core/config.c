@@ -144,6 +144,8 @@ static void config_set_defaults(struct config_reader *reader)
     struct config *config = reader->config;
     config_apply_defaults(CONFIG_TARGET_CONFIG, config);
     config_apply_defaults(CONFIG_TARGET_RECORDING, &reader->defaults);
+    if (reader->source->webui_external)
+        config->webui = CONFIG_WEBUI_EXTERNAL;
     const char *data = reader->source->data;
     if (data != NULL) {
         config_set_path(&config->storage.database, data, "");

@@ -92,6 +92,7 @@ struct config_source {
     const char *file; // -c FILE
     const char *data; // --data DIR, or NULL: sets the defaults of database, cache, volume, runtime
     const char *runtime; // --runtime DIR, or NULL: wins over the file, which wins over --data
+    bool webui_external; // webui: external, where the file says nothing
     unsigned flags;
 };
 

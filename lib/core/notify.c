@@ -1,5 +1,5 @@
 // Messages to the service manager. See notify.h.
-#include "supervisor/notify.h"
+#include "lib/core/notify.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -26,12 +26,10 @@ void notify_send(const char *state)
     close(fd);
 }
 
-int64_t notify_watchdog_us(void)
+void notify_alive(void)
 {
     const char *interval = getenv("WATCHDOG_USEC");
     const char *pid = getenv("WATCHDOG_PID");
-    if (interval == NULL || (pid != NULL && strtoll(pid, NULL, 10) != getpid()))
-        return 0;
-    long long value = strtoll(interval, NULL, 10);
-    return value > 0 ? value : 0;
+    if (interval != NULL && (pid == NULL || strtoll(pid, NULL, 10) == getpid()))
+        notify_send("WATCHDOG=1");
 }
