@@ -20,7 +20,6 @@ static const struct clue_pattern {
     enum reason reason;
     int weight;
 } clue_table[] = {
-    {"Unused options for", REASON_CONFIGURATION, CLUE_TELLING},
     {"401 Unauthorized", REASON_UNAUTHORIZED, CLUE_TELLING},
     {"403 Forbidden", REASON_UNAUTHORIZED, CLUE_TELLING},
     {"404 Not Found", REASON_NOT_FOUND, CLUE_TELLING},
@@ -28,7 +27,10 @@ static const struct clue_pattern {
     {"No space left on device", REASON_NO_SPACE, CLUE_TELLING},
     {"codec not currently supported in container", REASON_CODEC, CLUE_TELLING},
     {"Could not find tag for codec", REASON_CODEC, CLUE_TELLING},
+    {"Tag hvc1 incompatible with output codec", REASON_CODEC, CLUE_TELLING},
     {"matches no streams", REASON_NO_VIDEO, CLUE_TELLING},
+    {"461 Unsupported", REASON_CONFIGURATION, CLUE_TELLING},
+    {"dimensions not set", REASON_NO_FRAMES, CLUE_TELLING},
     {"Failed to resolve hostname", REASON_UNRESOLVED, CLUE_TELLING},
     {"Connection refused", REASON_REFUSED, CLUE_TELLING},
     {"No route to host", REASON_UNREACHABLE, CLUE_TELLING},

@@ -15,6 +15,7 @@
 #include "lib/core/config_table.h"
 #include "lib/core/ctl.h"
 #include "lib/core/log.h"
+#include "supervisor/adapt.h"
 #include "supervisor/ffmpeg.h"
 #include "supervisor/mask.h"
 
@@ -40,8 +41,10 @@ static void command_print_word(const char *word)
 static void command_print_stream(const struct config *config, const struct config_stream *stream)
 {
     char *directory = xasprintf("%s/%s/%s", config->storage.cache, stream->camera, stream->name);
-    char **args = ffmpeg_args(config, stream, directory, 0);
-    char *script = ffmpeg_script(config, stream);
+    struct adapt adapt;
+    adapt_reset(&adapt, &stream->recording);
+    char **args = ffmpeg_args(config, stream, &adapt.way, directory, 0);
+    char *script = ffmpeg_script(config, stream, &adapt.way);
     struct mask *mask = mask_new(stream->url, stream->password);
     char *masked = mask_text(script, mask);
     printf("\n# %s/%s%s\n", stream->camera, stream->name,

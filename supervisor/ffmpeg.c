@@ -37,6 +37,15 @@
     "if(" FFMPEG_GUESS_IS_LATE ",NEXT_DTS-DURATION,DTS))'"                                         \
     ":duration='if(gt(NEXT_DTS,DTS),NEXT_DTS-DTS,DURATION)'"
 
+// All that the encoder makes of 8 kHz mono.
+#define FFMPEG_SUBSTITUTE_BITRATE "48k"
+
+// A key frame arrives faster than it is read: room for the largest ones. The kernel grants what
+// net.core.rmem_max allows.
+enum {
+    FFMPEG_UDP_BUFFER_BYTES = 4 << 20,
+};
+
 struct ffmpeg_list {
     char **items;
     size_t count, capacity;
@@ -73,16 +82,23 @@ static void ffmpeg_args_input(struct ffmpeg_list *list, const struct config_stre
     ffmpeg_list_take(list, xasprintf("pipe:%d", FFMPEG_SCRIPT_FD));
 }
 
-static void ffmpeg_args_codecs(struct ffmpeg_list *list, const struct config_stream *stream)
+static void ffmpeg_args_audio(struct ffmpeg_list *list, const struct ffmpeg_way *way)
 {
-    enum config_audio audio = stream->recording.audio;
+    if (way->audio == FFMPEG_AUDIO_NONE)
+        return;
+    ffmpeg_list_add(list, "-c:a", way->audio == FFMPEG_AUDIO_AAC ? "aac" : "copy", NULL);
+    if (way->is_substitute)
+        ffmpeg_list_add(list, "-b:a", FFMPEG_SUBSTITUTE_BITRATE, NULL);
+}
+
+static void ffmpeg_args_codecs(struct ffmpeg_list *list, const struct ffmpeg_way *way)
+{
     ffmpeg_list_add(list, "-map", "0:v:0", NULL);
-    if (audio != CONFIG_AUDIO_OFF)
+    if (way->audio != FFMPEG_AUDIO_NONE)
         ffmpeg_list_add(list, "-map", "0:a:0?", NULL);
     // The segment muxer drops the tag where the video is not H.265.
     ffmpeg_list_add(list, "-c:v", "copy", "-tag:v", "hvc1", NULL);
-    if (audio != CONFIG_AUDIO_OFF)
-        ffmpeg_list_add(list, "-c:a", audio == CONFIG_AUDIO_AAC ? "aac" : "copy", NULL);
+    ffmpeg_args_audio(list, way);
     ffmpeg_list_add(list, "-bsf:v", FFMPEG_SETTS, "-max_interleave_delta", "500000", NULL);
 }
 
@@ -97,12 +113,12 @@ static char *ffmpeg_pattern(const char *directory, int64_t run)
 }
 
 char **ffmpeg_args(const struct config *config, const struct config_stream *stream,
-    const char *directory, int64_t run)
+    const struct ffmpeg_way *way, const char *directory, int64_t run)
 {
     struct ffmpeg_list list = {0};
     ffmpeg_list_add(&list, config->ffmpeg.path, NULL);
     ffmpeg_args_input(&list, stream);
-    ffmpeg_args_codecs(&list, stream);
+    ffmpeg_args_codecs(&list, way);
     for (size_t i = 0; i < config->ffmpeg.output_options.count; i++)
         ffmpeg_list_add(&list, config->ffmpeg.output_options.items[i], NULL);
     ffmpeg_list_add(&list, "-f", "segment", "-segment_time", NULL);
@@ -159,17 +175,20 @@ static char *ffmpeg_url(const struct config_stream *stream)
     return buf_string(&url);
 }
 
-char *ffmpeg_script(const struct config *config, const struct config_stream *stream)
+char *ffmpeg_script(
+    const struct config *config, const struct config_stream *stream, const struct ffmpeg_way *way)
 {
     struct buf script = BUF_INIT;
     char *url = ffmpeg_url(stream);
     buf_printf(&script, "ffconcat version 1.0\nfile ");
     ffmpeg_put_quoted(&script, url);
     free(url);
-    buf_printf(&script, "option rtsp_transport tcp\noption timeout %" PRId64 "\n",
-        stream->recording.timeout_us);
+    buf_printf(&script, "option rtsp_transport %s\noption timeout %" PRId64 "\n",
+        way->is_udp ? "udp" : "tcp", stream->recording.timeout_us);
     buf_printf(&script, "option allowed_media_types %s\n",
-        stream->recording.audio == CONFIG_AUDIO_OFF ? "video" : "video+audio");
+        way->audio == FFMPEG_AUDIO_NONE ? "video" : "video+audio");
+    if (way->is_udp)
+        buf_printf(&script, "option buffer_size %d\n", FFMPEG_UDP_BUFFER_BYTES);
     const struct config_list *options = &config->ffmpeg.input_options;
     for (size_t i = 0; i + 1 < options->count; i += 2) {
         const char *name = options->items[i];

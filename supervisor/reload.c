@@ -36,7 +36,8 @@ static bool reload_same_stream(const struct config_stream *a, const struct confi
            reload_same_text(a->password, b->password) &&
            a->recording.segment_us == b->recording.segment_us &&
            a->recording.timeout_us == b->recording.timeout_us &&
-           a->recording.audio == b->recording.audio;
+           a->recording.audio == b->recording.audio &&
+           a->recording.transport == b->recording.transport;
 }
 
 static enum reload_action reload_decide(

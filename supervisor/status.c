@@ -105,9 +105,9 @@ json_t *status_stream(const struct stream *stream, bool with_log)
     int64_t now_us = time_monotonic_us();
     json_t *object = json_pack("{s:s, s:s, s:s, s:o, s:b, s:s, s:i, s:s?, s:s?}", "camera",
         stream->camera, "stream", stream->name, "state", stream_state_name(stream->state), "since",
-        status_time(stream->state_since_us), "enabled", stream->is_wanted, "transport", "tcp",
-        "failures", (int)stream->failures, "last_reason", reason_name(stream->last_reason),
-        "last_words", stream->last_words);
+        status_time(stream->state_since_us), "enabled", stream->is_wanted, "transport",
+        stream->adapt.way.is_udp ? "udp" : "tcp", "failures", (int)stream->failures, "last_reason",
+        reason_name(stream->last_reason), "last_words", stream->last_words);
     status_add_figures(object, &stream->figures, now_us);
     status_add_usage(object, &stream->usage);
     if (stream->child != NULL)

@@ -128,6 +128,18 @@ static void stream_progress_cb(void *arg, const char *line)
     }
 }
 
+// An option of the script is not known to ffmpeg, which does not say which one. It records all the
+// same, and vitality watches over it whatever the option was for: a lost timeout, too.
+static void stream_tell_unused(struct stream *stream, const char *line)
+{
+    bool is_ours = stream->host->config->ffmpeg.input_options.count == 0;
+    log_err("%s/%s: %s: %s", stream->camera, stream->name,
+        is_ours ? "this ffmpeg does not know an option that Keepframe needs"
+                : "ffmpeg.input_options has an option that ffmpeg's RTSP input does not know",
+        line);
+    stream_set_reason(stream, REASON_CONFIGURATION, line);
+}
+
 static void stream_error_cb(void *arg, const char *line)
 {
     struct stream *stream = arg;
@@ -136,13 +148,10 @@ static void stream_error_cb(void *arg, const char *line)
     const char *last = logcap_last(stream->log);
     free(masked);
     stream->has_spoken = true;
-    // It records all the same: this is no reason for an end.
-    bool is_configuration = clue_read(last) == REASON_CONFIGURATION;
-    if (!is_configuration)
-        clue_take(&stream->clue, last, time_monotonic_us());
-    if (repeats == 1 && is_configuration)
-        log_err("%s/%s: ffmpeg.input_options has an option that ffmpeg does not know: %s",
-            stream->camera, stream->name, last);
+    clue_take(&stream->clue, last, time_monotonic_us());
+    adapt_line(&stream->adapt, last);
+    if (adapt_is_unused_news(&stream->adapt, last))
+        stream_tell_unused(stream, last);
     else if (repeats == 1)
         log_debug("%s/%s: ffmpeg: %s", stream->camera, stream->name, last);
 }
@@ -170,6 +179,21 @@ static bool stream_was_stable(const struct stream *stream)
            time_monotonic_us() - stream->first_frame_us >= BACKOFF_STABLE_US;
 }
 
+// Lets the next start learn from an end that nobody planned. Returns true when it is made at once.
+static bool stream_adapt(struct stream *stream, const struct obituary *obituary)
+{
+    char *news;
+    if (stream->config == NULL ||
+        !adapt_end(&stream->adapt, &stream->config->recording, obituary->reason, &news))
+        return false;
+    log_info("%s", obituary->line);
+    log_warn("%s/%s: %s", stream->camera, stream->name, news);
+    free(news);
+    stream_set_reason(stream, obituary->reason, obituary->words);
+    stream_wait(stream, 0);
+    return true;
+}
+
 static void stream_child_end_cb(void *arg, int status)
 {
     struct stream *stream = arg;
@@ -191,9 +215,10 @@ static void stream_child_end_cb(void *arg, int status)
         stream->failures = 0;
     }
     stream_event(stream, STREAM_EVENT_OVER);
-    if (stream->state == STREAM_ENDING && stream->is_wanted && !is_planned)
-        stream_fail(stream, obituary.reason, obituary.line, obituary.words);
-    else if (stream->state == STREAM_ENDING && stream->is_wanted)
+    if (stream->state == STREAM_ENDING && stream->is_wanted && !is_planned) {
+        if (!stream_adapt(stream, &obituary))
+            stream_fail(stream, obituary.reason, obituary.line, obituary.words);
+    } else if (stream->state == STREAM_ENDING && stream->is_wanted)
         stream_wait(stream, 0);
     else
         stream_rest(stream);
@@ -209,6 +234,7 @@ static void stream_reset_run(struct stream *stream)
     stream->end_reason = REASON_NONE;
     stream->has_spoken = false;
     clue_fini(&stream->clue);
+    adapt_begin(&stream->adapt);
     growth_begin(&stream->growth);
     figures_begin(&stream->figures);
     vitality_begin(&stream->vitality, now_us);
@@ -217,8 +243,9 @@ static void stream_reset_run(struct stream *stream)
 static struct child *stream_spawn(struct stream *stream, char **cause)
 {
     const struct config *config = stream->host->config;
-    char **args = ffmpeg_args(config, stream->config, stream->directory, stream->run.open.run);
-    char *script = ffmpeg_script(config, stream->config);
+    const struct ffmpeg_way *way = &stream->adapt.way;
+    char **args = ffmpeg_args(config, stream->config, way, stream->directory, stream->run.open.run);
+    char *script = ffmpeg_script(config, stream->config, way);
     const struct child_spec spec = {
         .argv = args,
         .environment = stream->host->environment,
@@ -295,6 +322,7 @@ static void stream_do_launch(struct stream *stream)
 static void stream_do_record(struct stream *stream)
 {
     stream_set_state(stream, STREAM_RECORDING);
+    adapt_frame(&stream->adapt);
     if (stream->failures > 0)
         log_info("%s/%s: records again, after %u failed attempts (run %" PRId64 ")", stream->camera,
             stream->name, stream->failures, stream->run.open.run);
@@ -385,6 +413,7 @@ struct stream *stream_new(struct stream_host *host, const struct config_stream *
     stream->directory =
         xasprintf("%s/%s/%s", host->config->storage.cache, config->camera, config->name);
     stream->config = config;
+    adapt_reset(&stream->adapt, &config->recording);
     stream->state_since_us = time_now_us();
     stream->log = logcap_new();
     growth_begin(&stream->growth);
@@ -411,6 +440,8 @@ void stream_free(struct stream *stream)
 
 void stream_start(struct stream *stream)
 {
+    if (!stream->is_wanted)
+        adapt_reset(&stream->adapt, &stream->config->recording);
     stream->is_wanted = true;
     figures_want(&stream->figures, time_monotonic_us());
     stream_event(stream, STREAM_EVENT_START);
@@ -429,6 +460,8 @@ void stream_stop(struct stream *stream, enum reason reason)
 
 void stream_restart(struct stream *stream, enum reason reason)
 {
+    if (reason == REASON_RELOAD && stream->config != NULL)
+        adapt_reset(&stream->adapt, &stream->config->recording);
     if (stream->state == STREAM_OFF)
         return;
     stream->failures = 0;
@@ -445,6 +478,16 @@ static void stream_look_at_files(struct stream *stream, int64_t now_us)
         vitality_file(&stream->vitality, growth->number, growth->size, now_us);
 }
 
+// Why what runs should be ended, or REASON_NONE.
+static enum reason stream_judge(struct stream *stream, int64_t now_us)
+{
+    const struct config_recording *recording = &stream->config->recording;
+    if (stream->state == STREAM_CONNECTING &&
+        adapt_is_overdue(&stream->adapt, now_us - stream->launch_us))
+        return REASON_NO_FRAMES;
+    return vitality_judge(&stream->vitality, recording->timeout_us, recording->segment_us, now_us);
+}
+
 void stream_tick(struct stream *stream, int64_t now_us)
 {
     bool is_running = stream->state == STREAM_CONNECTING || stream->state == STREAM_RECORDING;
@@ -454,9 +497,7 @@ void stream_tick(struct stream *stream, int64_t now_us)
     figures_tick(&stream->figures, now_us);
     if (!is_running || stream->config == NULL)
         return;
-    const struct config_recording *recording = &stream->config->recording;
-    enum reason reason =
-        vitality_judge(&stream->vitality, recording->timeout_us, recording->segment_us, now_us);
+    enum reason reason = stream_judge(stream, now_us);
     if (reason == REASON_NONE)
         return;
     log_write(stream_fail_level(stream, reason), "%s/%s: no life in ffmpeg (%s), it is ended",

@@ -10,6 +10,7 @@
 #include <ev.h>
 
 #include "lib/core/config.h"
+#include "supervisor/adapt.h"
 #include "supervisor/child.h"
 #include "supervisor/clue.h"
 #include "supervisor/figures.h"
@@ -71,6 +72,7 @@ struct stream {
     struct vitality vitality;
     enum reason end_reason; // why we ended it; REASON_NONE when it was not us
     struct clue clue;
+    struct adapt adapt;
 
     struct logcap *log;
     bool has_spoken;         // this run has, so the log's last line is its own

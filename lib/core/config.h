@@ -14,6 +14,12 @@ enum config_audio {
     CONFIG_AUDIO_OFF,
 };
 
+enum config_transport {
+    CONFIG_TRANSPORT_TCP,
+    CONFIG_TRANSPORT_UDP,
+    CONFIG_TRANSPORT_AUTO,
+};
+
 enum config_webui {
     CONFIG_WEBUI_SUPERVISED,
     CONFIG_WEBUI_EXTERNAL,
@@ -31,6 +37,7 @@ struct config_recording {
     int64_t timeout_us;
     int64_t latency_us;
     enum config_audio audio;
+    enum config_transport transport;
     bool enabled;
     struct {
         int64_t continuous_us;

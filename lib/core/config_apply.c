@@ -149,10 +149,8 @@ static void config_apply_scalar(struct config_reader *reader, const struct confi
 static char *config_choice_names(const struct config_choice *choice)
 {
     struct buf names = BUF_INIT;
-    for (; choice->name != NULL; choice++) {
-        if (choice->value != CONFIG_CHOICE_PLANNED)
-            buf_printf(&names, "%s%s", names.size ? ", " : "", choice->name);
-    }
+    for (; choice->name != NULL; choice++)
+        buf_printf(&names, "%s%s", names.size ? ", " : "", choice->name);
     return buf_string(&names);
 }
 
@@ -162,8 +160,6 @@ static char *config_choice_store(const struct config_key *key, const char *text,
     for (const struct config_choice *choice = key->choices; choice->name != NULL; choice++) {
         if (strcmp(choice->name, text) != 0)
             continue;
-        if (choice->value == CONFIG_CHOICE_PLANNED)
-            return xasprintf("\"%s\" is not supported by this version", text);
         if (target != NULL)
             *(int *)target = choice->value;
         return NULL;

@@ -37,9 +37,9 @@ static const struct config_choice config_audio_choices[] = {
 };
 
 static const struct config_choice config_transport_choices[] = {
-    {"tcp", 0},
-    {"udp", CONFIG_CHOICE_PLANNED},
-    {"auto", CONFIG_CHOICE_PLANNED},
+    {"tcp", CONFIG_TRANSPORT_TCP},
+    {"udp", CONFIG_TRANSPORT_UDP},
+    {"auto", CONFIG_TRANSPORT_AUTO},
     {NULL, 0},
 };
 
@@ -112,15 +112,18 @@ const struct config_key config_table[] = {
         .help = "How often open recordings are forced to disk: what a power cut may cost."},
     {"segment", EACH_STREAM, CONFIG_TYPE_DURATION, TO_RECORDING(segment_us), .min = SECONDS(2),
         .max = HOURS(1), .fallback = "60s", .help = "Length of the files, cut at key frames."},
-    {"transport", EACH_STREAM, CONFIG_TYPE_CHOICE, .choices = config_transport_choices,
-        .fallback = "tcp", .help = "How RTP travels."},
+    {"transport", EACH_STREAM, CONFIG_TYPE_CHOICE, TO_RECORDING(transport),
+        .choices = config_transport_choices, .fallback = "tcp",
+        .help = "How video travels from the camera: tcp loses nothing on the way, udp does where "
+                "the network is bad; auto takes TCP, and UDP where nothing comes over TCP."},
     {"timeout", EACH_STREAM, CONFIG_TYPE_DURATION, TO_RECORDING(timeout_us), .min = SECONDS(1),
         .max = SECONDS(60), .fallback = "5s",
         .help = "Silence of the camera after which the connection is given up."},
     {"audio", EACH_STREAM, CONFIG_TYPE_CHOICE, TO_RECORDING(audio), .choices = config_audio_choices,
         .fallback = "auto",
-        .help = "auto and copy keep the camera's track, aac encodes the audio track alone, off "
-                "leaves it out."},
+        .help = "auto keeps the camera's track, or encodes it to AAC where MP4 does not take it "
+                "(G.711); copy keeps it or leaves it out, aac always encodes it, off leaves it "
+                "out. Video is never touched."},
     {"latency", EACH_STREAM, CONFIG_TYPE_DURATION, TO_RECORDING(latency_us), .min = 0,
         .max = SECONDS(30), .fallback = "0",
         .help = "The camera's delay from lens to network; times are corrected by it."},
@@ -265,8 +268,6 @@ static void config_table_print_kind(const struct config_key *key, struct buf *ou
 {
     const char *separator = " ";
     for (const struct config_choice *choice = key->choices; choice && choice->name; choice++) {
-        if (choice->value == CONFIG_CHOICE_PLANNED)
-            continue;
         buf_printf(out, "%s_%s_", separator, choice->name);
         separator = "|";
     }

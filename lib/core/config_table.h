@@ -63,11 +63,7 @@ struct config_access {
 
 struct config_choice {
     const char *name;
-    int value; // CONFIG_CHOICE_PLANNED: designed, but not built
-};
-
-enum {
-    CONFIG_CHOICE_PLANNED = -1,
+    int value;
 };
 
 struct config_key {

@@ -24,7 +24,19 @@ static void test_lines(void **state)
         {"[tcp] [error] Failed to resolve hostname nohost: Name or service not known",
             REASON_UNRESOLVED},
         {"[error] pipe:3: Connection timed out", REASON_TIMEOUT},
-        {"[concat] [warning] Unused options for 'rtsp://***@h/':", REASON_CONFIGURATION},
+        {"[rtsp @ 0x1] [error] method SETUP failed: 461 Unsupported transport",
+            REASON_CONFIGURATION},
+        {"[segment @ 0x1] [error] dimensions not set", REASON_NO_FRAMES},
+        {"[mp4 @ 0x1] [error] Tag hvc1 incompatible with output codec id '139' ([0][0][0][0])",
+            REASON_CODEC},
+        {"[mp4 @ 0x1] [error] Could not find tag for codec pcm_alaw in stream #1, codec not "
+         "currently supported in container",
+            REASON_CODEC},
+        {"[fatal] Stream map '0:v:0' matches no streams.", REASON_NO_VIDEO},
+        {"[tcp @ 0x1] [error] Connection to tcp://224.0.0.1:554?timeout=5000000 failed: Network is "
+         "unreachable",
+            REASON_UNREACHABLE},
+        {"[concat] [warning] Unused options for 'rtsp://***@h/'.", REASON_NONE}, // it records
         {"av_interleaved_write_frame(): No space left on device", REASON_NO_SPACE},
         {"[mp4] [warning] pts has no value", REASON_NONE},
         {"", REASON_NONE},

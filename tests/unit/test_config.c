@@ -118,7 +118,7 @@ static void test_inheritance(void **state)
                   "    segment: 10s\n"
                   "    streams:\n"
                   "      sub: {url: rtsps://h/s, audio: off, enabled: no}\n"
-                  "      main: {url: 'rtsp://[::1]:554/m', password: other}\n"
+                  "      main: {url: 'rtsp://[::1]:554/m', password: other, transport: udp}\n"
                   "  door: {url: rtsp://h/d, retain: {continuous: 2h}}\n"
                   "recording: {segment: 30s, audio: aac, transport: tcp,\n"
                   "  timeout: 3s, latency: 150ms, retain: {continuous: 14d}}\n");
@@ -134,6 +134,8 @@ static void test_inheritance(void **state)
     assert_string_equal(main->name, "main");
     assert_string_equal(main->username, "nvr");
     assert_string_equal(main->password, "other");
+    assert_int_equal(main->recording.transport, CONFIG_TRANSPORT_UDP);
+    assert_int_equal(sub->recording.transport, CONFIG_TRANSPORT_TCP);
     assert_int_equal(main->recording.segment_us, 10000000);
     assert_string_equal(sub->name, "sub");
     assert_string_equal(sub->password, "p@ss");
@@ -358,10 +360,8 @@ static const struct {
         "k.yaml:2:13: recording.hash: is not supported by this version"},
     {CAMERA "recording: {on_stream_down: x}",
         "k.yaml:2:13: recording.on_stream_down: is not supported by this version"},
-    {CAMERA "recording: {transport: udp}",
-        "k.yaml:2:24: recording.transport: \"udp\" is not supported by this version"},
     {CAMERA "recording: {transport: x}",
-        "k.yaml:2:24: recording.transport: \"x\" is not one of: tcp"},
+        "k.yaml:2:24: recording.transport: \"x\" is not one of: tcp, udp, auto"},
     {CAMERA "http: {users: []}", "k.yaml:2:8: http.users: is not supported by this version"},
     {CAMERA "http: {tls: {}}", "k.yaml:2:8: http.tls: is not supported by this version"},
     {CAMERA "storage: {volumes: [{path: /a}, {path: /b}]}",

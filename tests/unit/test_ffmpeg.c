@@ -12,6 +12,8 @@
 #include "lib/core/alloc.h"
 #include "supervisor/ffmpeg.h"
 
+static const struct ffmpeg_way copy = {.audio = FFMPEG_AUDIO_COPY};
+
 static struct config config_for_test(void)
 {
     return (struct config){.ffmpeg.path = "/opt/ffmpeg"};
@@ -67,7 +69,7 @@ static void test_command(void **state)
         "/cache/c/main/1700000000123-%06d.mp4"};
     struct config config = config_for_test();
     struct config_stream stream = stream_for_test();
-    char **args = ffmpeg_args(&config, &stream, "/cache/c/main", INT64_C(1700000000123));
+    char **args = ffmpeg_args(&config, &stream, &copy, "/cache/c/main", INT64_C(1700000000123));
     for (size_t i = 0; i < ARRAY_LENGTH(expected); i++)
         assert_string_equal(args[i], expected[i]);
     assert_null(args[ARRAY_LENGTH(expected)]);
@@ -77,19 +79,62 @@ static void test_command(void **state)
 
 static void test_audio(void **state)
 {
+    static const struct {
+        struct ffmpeg_way way;
+        const char *codec, *bitrate; // NULL: not there
+        const char *media;
+    } table[] = {
+        {{.audio = FFMPEG_AUDIO_COPY}, "copy", NULL, "video+audio"},
+        {{.audio = FFMPEG_AUDIO_AAC}, "aac", NULL, "video+audio"},
+        {{.audio = FFMPEG_AUDIO_AAC, .is_substitute = true}, "aac", "48k", "video+audio"},
+        {{.audio = FFMPEG_AUDIO_NONE}, NULL, NULL, "video"},
+    };
     struct config config = config_for_test();
     struct config_stream stream = stream_for_test();
-    stream.recording.audio = CONFIG_AUDIO_AAC;
-    char **args = ffmpeg_args(&config, &stream, "/d", 1);
-    expect_pair(args, "-c:a", "aac");
+    for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
+        char **args = ffmpeg_args(&config, &stream, &table[i].way, "/d", 1);
+        if (table[i].codec != NULL)
+            expect_pair(args, "-c:a", table[i].codec);
+        if (table[i].bitrate != NULL)
+            expect_pair(args, "-b:a", table[i].bitrate);
+        assert_int_equal(find_argument(args, "-c:a") >= 0, table[i].codec != NULL);
+        assert_int_equal(find_argument(args, "0:a:0?") >= 0, table[i].codec != NULL);
+        assert_int_equal(find_argument(args, "-b:a") >= 0, table[i].bitrate != NULL);
+        ffmpeg_args_free(args);
+        char *expected = xasprintf("option allowed_media_types %s\n", table[i].media);
+        char *script = ffmpeg_script(&config, &stream, &table[i].way);
+        assert_non_null(strstr(script, expected));
+        free(script);
+        free(expected);
+    }
+    (void)state;
+}
+
+static void test_own_options_follow_a_substitute(void **state)
+{
+    static char *output_options[] = {"-b:a", "96k"};
+    const struct ffmpeg_way way = {.audio = FFMPEG_AUDIO_AAC, .is_substitute = true};
+    struct config config = config_for_test();
+    config.ffmpeg.output_options = (struct config_list){output_options, 2};
+    struct config_stream stream = stream_for_test();
+    char **args = ffmpeg_args(&config, &stream, &way, "/d", 1);
+    assert_true(find_argument(args, "96k") > find_argument(args, "48k"));
     ffmpeg_args_free(args);
-    stream.recording.audio = CONFIG_AUDIO_OFF;
-    args = ffmpeg_args(&config, &stream, "/d", 1);
-    assert_int_equal(find_argument(args, "-c:a"), -1);
-    assert_int_equal(find_argument(args, "0:a:0?"), -1);
-    ffmpeg_args_free(args);
-    char *script = ffmpeg_script(&config, &stream);
-    assert_non_null(strstr(script, "option allowed_media_types video\n"));
+    (void)state;
+}
+
+static void test_udp(void **state)
+{
+    const struct ffmpeg_way way = {.audio = FFMPEG_AUDIO_COPY, .is_udp = true};
+    struct config config = config_for_test();
+    struct config_stream stream = stream_for_test();
+    char *script = ffmpeg_script(&config, &stream, &way);
+    assert_string_equal(script, "ffconcat version 1.0\n"
+                                "file 'rtsp://h:554/x'\n"
+                                "option rtsp_transport udp\n"
+                                "option timeout 5000000\n"
+                                "option allowed_media_types video+audio\n"
+                                "option buffer_size 4194304\n");
     free(script);
     (void)state;
 }
@@ -102,7 +147,7 @@ static void test_tls_options_and_odd_values(void **state)
     struct config_stream stream = stream_for_test();
     stream.url = "rtsps://h/x";
     stream.recording.segment_us = 2500000;
-    char **args = ffmpeg_args(&config, &stream, "/100%/d", 7);
+    char **args = ffmpeg_args(&config, &stream, &copy, "/100%/d", 7);
     expect_pair(args, "-protocol_whitelist", "pipe,rtsp,rtp,udp,tcp,tls");
     expect_pair(args, "-segment_time", "2.500");
     expect_pair(args, "-metadata", "title=a b");
@@ -118,7 +163,7 @@ static void test_no_secret_in_the_arguments(void **state)
     struct config_stream stream = stream_for_test();
     stream.username = "nvr";
     stream.password = "geheim99";
-    char **args = ffmpeg_args(&config, &stream, "/d", 1);
+    char **args = ffmpeg_args(&config, &stream, &copy, "/d", 1);
     for (char **arg = args; *arg != NULL; arg++) {
         assert_null(strstr(*arg, "geheim99"));
         assert_null(strstr(*arg, "rtsp://"));
@@ -133,7 +178,7 @@ static void test_script(void **state)
     struct config config = config_for_test();
     config.ffmpeg.input_options = (struct config_list){input_options, 4};
     struct config_stream stream = stream_for_test();
-    char *script = ffmpeg_script(&config, &stream);
+    char *script = ffmpeg_script(&config, &stream, &copy);
     assert_string_equal(script, "ffconcat version 1.0\n"
                                 "file 'rtsp://h:554/x'\n"
                                 "option rtsp_transport tcp\n"
@@ -162,7 +207,7 @@ static void test_credentials_are_encoded_into_the_url(void **state)
     for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
         stream.username = (char *)table[i].username;
         stream.password = (char *)table[i].password;
-        char *script = ffmpeg_script(&config, &stream);
+        char *script = ffmpeg_script(&config, &stream, &copy);
         assert_non_null(strstr(script, table[i].expected));
         free(script);
     }
@@ -204,6 +249,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_command),
         cmocka_unit_test(test_audio),
+        cmocka_unit_test(test_own_options_follow_a_substitute),
+        cmocka_unit_test(test_udp),
         cmocka_unit_test(test_tls_options_and_odd_values),
         cmocka_unit_test(test_no_secret_in_the_arguments),
         cmocka_unit_test(test_script),

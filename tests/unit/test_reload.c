@@ -90,6 +90,7 @@ static void test_what_restarts_a_stream(void **state)
     EXPECT_CHANGE(after.recording.segment_us = 1, "!a ");
     EXPECT_CHANGE(after.recording.timeout_us = 1, "!a ");
     EXPECT_CHANGE(after.recording.audio = CONFIG_AUDIO_OFF, "!a ");
+    EXPECT_CHANGE(after.recording.transport = CONFIG_TRANSPORT_AUTO, "!a ");
     EXPECT_CHANGE(two.ffmpeg.path = "/other", "!a ");
     EXPECT_CHANGE(two.node = "m", "!a ");
     static char *options[] = {"-x", "y"};
