@@ -3,6 +3,10 @@
 
 #include "lib/core/timeutil.h"
 
+// While frames come, ffmpeg says once a second how many.
+#define FIGURES_BLOCK_US US_PER_SECOND
+#define FIGURES_QUIET_US (2 * US_PER_SECOND)
+
 // Counts the gap up to now for the reason that it has. A gap that nobody has explained yet waits:
 // its whole time is that of the first reason that comes.
 static void figures_count_gap(struct figures *figures, int64_t now_us)
@@ -40,6 +44,26 @@ void figures_unwant(struct figures *figures, int64_t now_us)
 void figures_begin(struct figures *figures)
 {
     figures->counted = (struct progress){0};
+    figures->block_us = figures->quiet_since_us = figures->quiet_until_us = 0;
+}
+
+static void figures_hear(struct figures *figures, int64_t now_us)
+{
+    if (figures->block_us != 0 && now_us - figures->block_us > FIGURES_QUIET_US) {
+        figures->quiet_since_us = figures->block_us + FIGURES_BLOCK_US;
+        figures->quiet_until_us = now_us;
+    }
+    figures->block_us = now_us;
+}
+
+// An ffmpeg that gives up counts once more, and that are frames from before the silence.
+static void figures_correct_last_frame(struct figures *figures)
+{
+    if (figures->quiet_until_us == 0 || figures->last_frame_us != figures->quiet_until_us)
+        return;
+    int64_t quiet_us = figures->quiet_until_us - figures->quiet_since_us;
+    figures->last_frame_us -= quiet_us;
+    figures->last_frame_utc_us -= quiet_us;
 }
 
 // Adds what the run's counter has grown by. One that falls says nothing.
@@ -55,6 +79,7 @@ int64_t figures_progress(
     struct figures *figures, const struct progress *progress, int64_t now_us, int64_t utc_us)
 {
     int64_t missing_us = 0, frames_before = figures->frames;
+    figures_hear(figures, now_us);
     figures_add(&figures->frames, progress->frames, &figures->counted.frames);
     figures_add(&figures->duplicated, progress->duplicated, &figures->counted.duplicated);
     figures_add(&figures->dropped, progress->dropped, &figures->counted.dropped);
@@ -79,6 +104,7 @@ void figures_end(struct figures *figures, enum reason reason, bool is_restart, i
 {
     if (is_restart)
         figures->restarts[reason]++;
+    figures_correct_last_frame(figures);
     if (!figures->has_gap)
         figures_open_gap(figures, figures->last_frame_us);
     figures_count_gap(figures, now_us);

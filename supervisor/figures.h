@@ -23,6 +23,9 @@ struct figures {
     int64_t last_frame_utc_us;      // 0: there was none
 
     struct progress counted; // what the totals have of the run that goes on
+    int64_t block_us;        // monotonic: when its progress was last heard of
+    int64_t quiet_since_us;  // nothing was heard from here …
+    int64_t quiet_until_us;  // … to there; 0: it was never quiet
 
     // Where frames are missing. A gap lasts from the last frame to the next one; its time counts
     // for the reason of the newest end. All monotonic.

@@ -75,6 +75,29 @@ static void test_a_gap_lasts_from_frame_to_frame(void **state)
     assert_int_equal(figures_restarts(&figures), 2);
 }
 
+// What ffmpeg counts when it gives up came before the silence, which the gap includes.
+static void test_a_last_count_after_silence_is_of_before(void **state)
+{
+    struct figures figures = {0};
+    (void)state;
+    figures_want(&figures, 0);
+    figures_begin(&figures);
+    progress(&figures, 25, 3);
+    progress(&figures, 50, 4);
+    progress(&figures, 60, 14);
+    progress(&figures, 60, 14); // "progress=end"
+    figures_end(&figures, REASON_TIMEOUT, true, 14 * S);
+    assert_int_equal(gap_s(&figures, REASON_TIMEOUT, 15), 10);
+    assert_int_equal(figures.last_frame_utc_us, 1005 * S);
+    // A silence that frames have ended is none of the end.
+    figures_begin(&figures);
+    progress(&figures, 25, 20);
+    progress(&figures, 50, 27);
+    progress(&figures, 75, 28);
+    figures_end(&figures, REASON_CLOSED, true, 28 * S);
+    assert_int_equal(figures.last_frame_utc_us, 1028 * S);
+}
+
 static void test_the_end_of_a_gap_tells_how_long_it_was(void **state)
 {
     struct figures figures = {0};
@@ -135,6 +158,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_totals_go_on_over_runs),
         cmocka_unit_test(test_a_gap_lasts_from_frame_to_frame),
+        cmocka_unit_test(test_a_last_count_after_silence_is_of_before),
         cmocka_unit_test(test_the_end_of_a_gap_tells_how_long_it_was),
         cmocka_unit_test(test_what_is_not_wanted_is_not_missing),
         cmocka_unit_test(test_rates_are_those_of_the_last_ten_seconds),
