@@ -8,6 +8,7 @@
 #include "indexer/retention.h"
 #include "indexer/tally.h"
 
+struct announce;
 struct catalog;
 struct commit;
 struct committer;
@@ -43,6 +44,7 @@ struct indexer {
     struct ingest *ingest;
     struct expiry *expiry;
     struct keeper *keeper;
+    struct announce *announce;
     struct figures figures;
     bool stopping; // nothing new is begun
 };

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "indexer/announce.h"
 #include "indexer/committer.h"
 #include "indexer/filing.h"
 #include "indexer/ingest_stream.h"
@@ -238,6 +239,7 @@ static void ingest_segment_committed(struct commit *commit)
     } else {
         figures->committed++;
         figures->committed_bytes += filing->row.size_bytes;
+        announce_filed(stream->indexer, filing);
         log_debug("%s: committed as %s", identity, filing->row.key);
     }
     struct ingest_file *file =

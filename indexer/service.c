@@ -11,6 +11,7 @@
 
 #include <ev.h>
 
+#include "indexer/announce.h"
 #include "indexer/cachesync.h"
 #include "indexer/committer.h"
 #include "indexer/expiry.h"
@@ -267,7 +268,10 @@ static int service_open(struct service *service, char **cause)
     service->watch = watch_new(config->storage.cache, ingest_changed, indexer->ingest, cause);
     if (service->watch == NULL)
         return -1;
-    char *path = xasprintf("%s/indexer.sock", config->runtime);
+    char *path = xasprintf("%s/control.sock", config->runtime);
+    indexer->announce = announce_new(indexer->loop, path);
+    free(path);
+    path = xasprintf("%s/indexer.sock", config->runtime);
     service->server = ctl_server_open(path, service_request, service, cause);
     free(path);
     return service->server ? 0 : -1;
@@ -377,6 +381,7 @@ void service_free(struct service *service)
     keeper_free(indexer->keeper);
     expiry_free(indexer->expiry);
     ingest_free(indexer->ingest);
+    announce_free(indexer->announce);
     if (service->lock >= 0)
         close(service->lock);
     heartbeat_close(&service->heartbeat);

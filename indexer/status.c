@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "indexer/announce.h"
 #include "indexer/committer.h"
 #include "indexer/ingest.h"
 #include "indexer/ingest_stream.h"
@@ -85,7 +86,7 @@ json_t *status_json(const struct indexer *indexer)
     ingest_measure(indexer->ingest, time_now_us(), &cache);
     return json_pack(
         "{s:s, s:s, s:I, s:I, s:o, s:o, s:I, s:{s:I, s:I, s:I}, s:I, s:I, s:f, s:f, s:f,"
-        " s:f, s:f, s:[o], s:o, s:o}",
+        " s:f, s:f, s:[o], s:o, s:o, s:o}",
         "node", indexer->config->node, "version", KEEPFRAME_VERSION, "committed",
         (json_int_t)figures->committed, "committed_bytes", (json_int_t)figures->committed_bytes,
         "quarantined", status_tally(&figures->quarantined), "deleted",
@@ -98,5 +99,6 @@ json_t *status_json(const struct indexer *indexer)
         "cache_sync_seconds_max", status_seconds(figures->sync_us_max), "filing_seconds_max",
         status_seconds(figures->filing_us_max), "loop_delay_seconds",
         status_seconds(figures->loop_delay_us_max), "volumes", status_volume(indexer), "streams",
-        status_streams(indexer), "alarms", status_alarms(indexer));
+        status_streams(indexer), "alarms", status_alarms(indexer), "announced",
+        announce_status(indexer->announce));
 }

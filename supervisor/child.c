@@ -125,6 +125,7 @@ struct child *child_start(struct ev_loop *loop, const struct child_spec *spec, c
         .oom_score = spec->oom_score,
         .ignores_hangup = spec->ignores_hangup,
         .input = spec->input,
+        .input_is_stdin = spec->input_is_stdin,
         .has_progress = spec->progress != NULL,
         .has_error = spec->error != NULL,
     };

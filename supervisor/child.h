@@ -30,6 +30,7 @@ struct child_spec {
     int oom_score;            // added to ours, so that the right one dies when memory is short
     bool ignores_hangup;      // SIGHUP does nothing to it until it has a handler of its own
     const char *input;        // what it can read from descriptor 3, or NULL
+    bool input_is_stdin;      // it reads that from its standard input instead
     child_line_fn progress;   // gets the lines that it writes to descriptor 4, or NULL
     child_line_fn error;      // gets the lines of its stderr; NULL: it shares ours
     child_end_fn end;

@@ -218,6 +218,91 @@ int command_status(const struct command_options *options)
     return code;
 }
 
+// "CAMERA" or "CAMERA/STREAM" as the arguments of a request. Returns false after the error.
+static bool command_set_streams(json_t *request, const char *argument)
+{
+    const char *slash = strchr(argument, '/');
+    size_t length = slash ? (size_t)(slash - argument) : strlen(argument);
+    if (length == 0 || (slash != NULL && slash[1] == '\0')) {
+        log_err("%s: CAMERA or CAMERA/STREAM is expected", argument);
+        return false;
+    }
+    json_object_set_new(request, "camera", json_stringn(argument, length));
+    if (slash != NULL)
+        json_object_set_new(request, "stream", json_string(slash + 1));
+    return true;
+}
+
+// Tells the daemon something about the streams that the argument names. Returns the result, or NULL
+// with *code set and all said.
+static json_t *command_tell(const struct command_options *options, const char *command, int *code)
+{
+    json_t *request = json_pack("{s:s}", "command", command);
+    if (command_set_streams(request, options->arguments[0]))
+        return command_call(options, request, code);
+    json_decref(request);
+    *code = EX_USAGE;
+    return NULL;
+}
+
+// "1 stream", "2 streams", "no stream".
+static char *command_count(int64_t count)
+{
+    if (count == 0)
+        return xstrdup("no stream");
+    return xasprintf("%" PRId64 " stream%s", count, count == 1 ? "" : "s");
+}
+
+// Prints how many streams a command has touched, and why not all of them. Takes the result.
+static void command_print_touched(
+    json_t *result, const char *key, const char *after, const char *others)
+{
+    int64_t touched = command_integer(result, key);
+    int64_t left = command_integer(result, "streams") - touched;
+    int64_t off = command_integer(result, "off_by_configuration");
+    char *text = command_count(touched);
+    printf("%s %s%s", text, key, touched > 0 ? after : "");
+    free(text);
+    text = command_count(left);
+    if (left > 0)
+        printf("; %s %s", text, others);
+    free(text);
+    text = command_count(off);
+    if (off > 0)
+        printf("; %s stay%s off: the configuration says enabled: false", text, off == 1 ? "s" : "");
+    free(text);
+    putchar('\n');
+    json_decref(result);
+}
+
+int command_restart(const struct command_options *options)
+{
+    int code;
+    json_t *result = command_tell(options, "restart", &code);
+    if (result != NULL)
+        command_print_touched(result, "restarted", "", "not enabled");
+    return code;
+}
+
+int command_enable(const struct command_options *options)
+{
+    int code;
+    json_t *result = command_tell(options, "enable", &code);
+    if (result != NULL)
+        command_print_touched(result, "enabled", "", "not disabled by a command");
+    return code;
+}
+
+int command_disable(const struct command_options *options)
+{
+    int code;
+    json_t *result = command_tell(options, "disable", &code);
+    if (result != NULL)
+        command_print_touched(result, "disabled",
+            ", until `keepframe enable` or a restart of keepframe", "disabled already");
+    return code;
+}
+
 int command_reload(const struct command_options *options)
 {
     int code;

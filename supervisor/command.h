@@ -19,3 +19,8 @@ struct command_options {
 int command_check_config(const struct command_options *options);
 int command_status(const struct command_options *options);
 int command_reload(const struct command_options *options);
+
+// Each with CAMERA or CAMERA/STREAM as its argument.
+int command_restart(const struct command_options *options);
+int command_enable(const struct command_options *options);
+int command_disable(const struct command_options *options);

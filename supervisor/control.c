@@ -5,6 +5,9 @@
 #include <string.h>
 
 #include "lib/core/alloc.h"
+#include "lib/core/log.h"
+#include "lib/core/timeutil.h"
+#include "supervisor/hookevent.h"
 #include "supervisor/status.h"
 
 // The string argument of that name, or NULL.
@@ -30,44 +33,123 @@ static void control_status(struct daemon *daemon, struct ctl_request *request)
     if (stream == NULL)
         ctl_fail(request, "not_found", "stream", "there is no stream %s/%s", camera, name);
     else
-        ctl_reply(request, status_stream(stream, true));
+        ctl_reply(request, status_stream(daemon, stream, true));
 }
 
 static void control_reload(struct daemon *daemon, struct ctl_request *request)
 {
-    struct daemon_reload done;
-    char *cause = NULL;
-    if (daemon_reload(daemon, &done, &cause) < 0) {
-        ctl_fail(request, "configuration", NULL, "%s", cause);
-        free(cause);
-        return;
+    reloader_begin(daemon->reloader, request);
+}
+
+// The streams that a request names: those of a camera, or one. They stand side by side. Returns how
+// many; 0 when the request has been refused.
+static size_t control_streams(
+    struct daemon *daemon, struct ctl_request *request, struct stream ***streams)
+{
+    const char *camera = control_argument(request, "camera");
+    const char *name = control_argument(request, "stream");
+    size_t count = 0;
+    if (camera == NULL) {
+        ctl_fail(request, "bad_request", "camera", "the camera is missing");
+        return 0;
     }
-    ctl_reply(
-        request, json_pack("{s:i, s:i, s:i, s:i}", "started", (int)done.started, "stopped",
-                     (int)done.stopped, "restarted", (int)done.restarted, "kept", (int)done.kept));
+    for (size_t i = 0; i < daemon->stream_count; i++) {
+        struct stream **stream = &daemon->streams[i];
+        if (strcmp((*stream)->camera, camera) != 0 || (name && strcmp((*stream)->name, name) != 0))
+            continue;
+        if (count++ == 0)
+            *streams = stream;
+    }
+    if (count == 0 && name != NULL)
+        ctl_fail(request, "not_found", "stream", "there is no stream %s/%s", camera, name);
+    else if (count == 0)
+        ctl_fail(request, "not_found", "camera", "there is no camera %s", camera);
+    return count;
 }
 
 static void control_restart(struct daemon *daemon, struct ctl_request *request)
 {
+    struct stream **streams;
+    size_t count = control_streams(daemon, request, &streams), restarted = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!streams[i]->is_wanted)
+            continue;
+        log_info("%s/%s: is restarted by a command", streams[i]->camera, streams[i]->name);
+        stream_restart(streams[i], REASON_RESTART);
+        restarted++;
+    }
+    if (count > 0)
+        ctl_reply(request, json_pack("{s:I, s:I}", "streams", (json_int_t)count, "restarted",
+                               (json_int_t)restarted));
+}
+
+static void control_enable(struct daemon *daemon, struct ctl_request *request)
+{
+    struct stream **streams;
+    size_t count = control_streams(daemon, request, &streams), enabled = 0, off = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct stream *stream = streams[i];
+        bool is_configured = stream->config && stream->config->recording.enabled;
+        off += !is_configured;
+        if (!disabled_set(&daemon->disabled, stream->camera, stream->name, false))
+            continue;
+        log_info("%s/%s: is enabled again by a command", stream->camera, stream->name);
+        enabled++;
+        if (is_configured && !daemon->is_stopping)
+            stream_start(stream);
+    }
+    if (count > 0)
+        ctl_reply(request, json_pack("{s:I, s:I, s:I}", "streams", (json_int_t)count, "enabled",
+                               (json_int_t)enabled, "off_by_configuration", (json_int_t)off));
+}
+
+static void control_disable(struct daemon *daemon, struct ctl_request *request)
+{
+    struct stream **streams;
+    size_t count = control_streams(daemon, request, &streams), disabled = 0;
+    // From the end: one that has left the configuration goes as soon as it is off.
+    for (size_t i = count; i-- > 0;) {
+        struct stream *stream = streams[i];
+        if (!disabled_set(&daemon->disabled, stream->camera, stream->name, true))
+            continue;
+        log_info("%s/%s: is disabled by a command", stream->camera, stream->name);
+        disabled++;
+        if (stream->is_wanted)
+            stream_stop(stream, REASON_DISABLED);
+    }
+    if (count > 0)
+        ctl_reply(request, json_pack("{s:I, s:I}", "streams", (json_int_t)count, "disabled",
+                               (json_int_t)disabled));
+}
+
+// The indexer has filed a segment: that is an event for its stream's hook.
+static void control_segment(struct daemon *daemon, struct ctl_request *request)
+{
+    static const char *const texts[] = {"id", "path", "start", "end"};
     const char *camera = control_argument(request, "camera");
     const char *name = control_argument(request, "stream");
-    int count = 0;
-    if (camera == NULL) {
-        ctl_fail(request, "bad_request", "camera", "the camera is missing");
+    const json_t *json = ctl_request_json(request);
+    for (size_t i = 0; i < ARRAY_LENGTH(texts); i++) {
+        if (control_argument(request, texts[i]) == NULL)
+            camera = NULL;
+    }
+    if (camera == NULL || name == NULL || !json_is_integer(json_object_get(json, "bytes"))) {
+        ctl_fail(request, "bad_request", NULL,
+            "camera, stream, id, path, start, end and bytes are needed");
         return;
     }
-    for (size_t i = 0; i < daemon->stream_count; i++) {
-        struct stream *stream = daemon->streams[i];
-        if (strcmp(stream->camera, camera) != 0 || (name && strcmp(stream->name, name) != 0))
-            continue;
-        stream_restart(stream, REASON_RESTART);
-        count++;
+    const struct stream *stream = daemon_find_stream(daemon, camera, name);
+    const struct config_hook *hook =
+        stream && stream->config ? stream->config->recording.on_segment : NULL;
+    if (hook != NULL) {
+        json_t *event =
+            hookevent_new(HOOK_SEGMENT, daemon->config->node, camera, name, time_now_us());
+        for (size_t i = 0; i < ARRAY_LENGTH(texts); i++)
+            json_object_set(event, texts[i], json_object_get(json, texts[i]));
+        json_object_set(event, "bytes", json_object_get(json, "bytes"));
+        hooks_post(daemon->hooks, HOOK_SEGMENT, hook, camera, name, event);
     }
-    if (count == 0)
-        ctl_fail(request, "not_found", name ? "stream" : "camera", "there is no stream %s/%s",
-            camera, name ? name : "*");
-    else
-        ctl_reply(request, json_pack("{s:i}", "restarted", count));
+    ctl_reply(request, json_pack("{s:b}", "taken", hook != NULL));
 }
 
 static void control_stop(struct daemon *daemon, struct ctl_request *request)
@@ -84,6 +166,9 @@ static const struct {
     {"status", true, control_status},
     {"reload", false, control_reload},
     {"restart", false, control_restart},
+    {"enable", false, control_enable},
+    {"disable", false, control_disable},
+    {"segment", false, control_segment},
     {"stop", false, control_stop},
 };
 

@@ -13,6 +13,7 @@
 #include "lib/core/log.h"
 #include "lib/core/notify.h"
 #include "lib/core/timeutil.h"
+#include "supervisor/alarm.h"
 #include "supervisor/control.h"
 #include "supervisor/environment.h"
 #include "supervisor/limits.h"
@@ -105,8 +106,10 @@ static void daemon_continue_stop(struct daemon *daemon)
         daemon_set_patience(daemon, DAEMON_SERVICES_PATIENCE_S);
         service_stop(daemon->indexer);
         service_stop(daemon->webui);
+        hooks_stop(daemon->hooks);
     }
-    if (service_pid(daemon->indexer) == 0 && service_pid(daemon->webui) == 0)
+    if (service_pid(daemon->indexer) == 0 && service_pid(daemon->webui) == 0 &&
+        hooks_are_idle(daemon->hooks))
         ev_break(daemon->loop, EVBREAK_ALL);
 }
 
@@ -119,7 +122,7 @@ static void daemon_stream_idle(struct stream *stream, void *arg)
         daemon_continue_stop(daemon);
 }
 
-static void daemon_service_idle(void *arg)
+static void daemon_part_idle(void *arg)
 {
     struct daemon *daemon = arg;
     if (daemon->is_stopping)
@@ -136,6 +139,7 @@ static void daemon_kill_all(struct daemon *daemon)
         return;
     service_signal(daemon->indexer, SIGKILL);
     service_signal(daemon->webui, SIGKILL);
+    hooks_signal(daemon->hooks, SIGKILL);
 }
 
 static void daemon_patience_cb(struct ev_loop *loop, ev_timer *timer, int events)
@@ -158,6 +162,7 @@ void daemon_stop(struct daemon *daemon)
     daemon->stop_us = now_us;
     notify_send("STOPPING=1");
     daemon->is_stopping = true;
+    reloader_stop(daemon->reloader);
     daemon_set_patience(daemon, DAEMON_RECORDERS_PATIENCE_S);
     for (size_t i = daemon->stream_count; i-- > 0;)
         stream_stop(daemon->streams[i], REASON_STOPPED);
@@ -196,6 +201,7 @@ static void daemon_set_environments(struct daemon *daemon)
     daemon->host.environment = daemon->secret_environment;
     service_set_environment(daemon->indexer, daemon->plain_environment);
     service_set_environment(daemon->webui, daemon->secret_environment);
+    hooks_set_environment(daemon->hooks, daemon->secret_environment);
     environment_free(plain);
     environment_free(secret);
 }
@@ -214,24 +220,15 @@ static void daemon_apply_services(struct daemon *daemon, const struct config *be
         service_signal(daemon->webui, SIGHUP);
 }
 
-static void daemon_apply(struct daemon *daemon, struct config *config, struct daemon_reload *done)
+void daemon_apply(struct daemon *daemon, struct config *config, const struct reload_plan *plan)
 {
     struct config *before = daemon->config;
-    struct reload_plan plan;
-    reload_plan_init(&plan, before, config);
     daemon->config = config;
     daemon->host.config = config;
     daemon_set_environments(daemon);
-    for (size_t i = 0; i < plan.count; i++)
-        daemon_apply_item(daemon, &plan.items[i]);
+    for (size_t i = 0; i < plan->count; i++)
+        daemon_apply_item(daemon, &plan->items[i]);
     daemon_apply_services(daemon, before);
-    *done = (struct daemon_reload){
-        .started = plan.started,
-        .stopped = plan.stopped,
-        .restarted = plan.restarted,
-        .kept = plan.kept,
-    };
-    reload_plan_fini(&plan);
     config_free(before);
 }
 
@@ -241,48 +238,12 @@ static void daemon_log_warnings(const struct config *config)
         log_warn("%s", config->warnings.items[i]);
 }
 
-// Returns 0, or -1 with *cause set and nothing changed.
-static int daemon_try_reload(struct daemon *daemon, struct daemon_reload *done, char **cause)
-{
-    if (daemon->is_stopping) {
-        *cause = xstrdup("keepframe is stopping");
-        return -1;
-    }
-    struct config *config = config_load(&daemon->source, cause);
-    const char *key = config ? reload_needs_restart(daemon->config, config) : NULL;
-    if (key != NULL)
-        *cause = xasprintf(
-            "%s: %s: can not be changed by a reload; restart keepframe", daemon->source.file, key);
-    if (config == NULL || key != NULL || webuiconf_write(config, cause) < 0) {
-        config_free(config);
-        return -1;
-    }
-    daemon_log_warnings(config);
-    daemon_apply(daemon, config, done);
-    return 0;
-}
-
-int daemon_reload(struct daemon *daemon, struct daemon_reload *done, char **cause)
-{
-    notify_send("RELOADING=1");
-    int result = daemon_try_reload(daemon, done, cause);
-    if (result < 0)
-        log_err("reload: the configuration stays as it was: %s", *cause);
-    else
-        log_info("reload: %zu streams started, %zu stopped, %zu restarted, %zu kept", done->started,
-            done->stopped, done->restarted, done->kept);
-    notify_send("READY=1");
-    return result;
-}
-
 static void daemon_reload_cb(struct ev_loop *loop, ev_signal *watcher, int events)
 {
-    struct daemon_reload done;
-    char *cause = NULL;
+    struct daemon *daemon = watcher->data;
     (void)loop;
     (void)events;
-    daemon_reload(watcher->data, &done, &cause);
-    free(cause);
+    reloader_begin(daemon->reloader, NULL);
 }
 
 static void daemon_state_cb(struct ev_loop *loop, ev_signal *watcher, int events)
@@ -319,6 +280,7 @@ static void daemon_tick_cb(struct ev_loop *loop, ev_timer *timer, int events)
         if (is_late)
             stream_forgive(daemon->streams[i], now_us);
         stream_tick(daemon->streams[i], now_us);
+        alarm_look(daemon->hooks, daemon->streams[i], now_us);
         daemon_look_at_usage(daemon->streams[i], daemon->ticks + i);
     }
     struct service *const services[] = {daemon->indexer, daemon->webui};
@@ -390,9 +352,9 @@ static void daemon_make_services(struct daemon *daemon)
         indexer[count++] = source->runtime;
     }
     const char *webui[] = {"keepframe-webui", "run", "--runtime", daemon->config->runtime, NULL};
-    daemon->indexer = service_new(daemon->loop, indexer, 0, daemon_service_idle, daemon);
+    daemon->indexer = service_new(daemon->loop, indexer, 0, daemon_part_idle, daemon);
     daemon->webui =
-        service_new(daemon->loop, webui, DAEMON_WEBUI_OOM_SCORE, daemon_service_idle, daemon);
+        service_new(daemon->loop, webui, DAEMON_WEBUI_OOM_SCORE, daemon_part_idle, daemon);
     daemon_set_service_patience(daemon);
 }
 
@@ -444,6 +406,9 @@ static void daemon_fini(struct daemon *daemon)
     for (size_t i = 0; i < daemon->stream_count; i++)
         stream_free(daemon->streams[i]);
     free(daemon->streams);
+    reloader_free(daemon->reloader);
+    hooks_free(daemon->hooks);
+    disabled_fini(&daemon->disabled);
     service_free(daemon->indexer);
     service_free(daemon->webui);
     environment_free(daemon->plain_environment);
@@ -473,6 +438,8 @@ int daemon_run(const struct config_source *source)
             .config = daemon.config,
             .idle = daemon_stream_idle,
             .arg = &daemon};
+        daemon.reloader = reloader_new(&daemon);
+        daemon.hooks = hooks_new(daemon.loop, daemon_part_idle, &daemon);
         daemon_make_services(&daemon);
         daemon_set_environments(&daemon);
         daemon_watch(&daemon);

@@ -9,7 +9,11 @@
 
 #include "lib/core/config.h"
 #include "lib/core/ctl.h"
+#include "supervisor/disabled.h"
+#include "supervisor/hooks.h"
 #include "supervisor/loopmeter.h"
+#include "supervisor/reload.h"
+#include "supervisor/reloader.h"
 #include "supervisor/service.h"
 #include "supervisor/stream.h"
 
@@ -21,6 +25,9 @@ struct daemon {
     struct stream_host host;
     struct stream **streams; // ascending by camera, then by name
     size_t stream_count, stream_capacity;
+    struct disabled disabled; // by a command
+    struct reloader *reloader;
+    struct hooks *hooks;
     struct service *indexer;
     struct service *webui;
     char **plain_environment;  // of the indexer
@@ -43,14 +50,9 @@ struct daemon {
 // Runs until it is told to stop. Returns the exit code.
 int daemon_run(const struct config_source *source);
 
-// What a reload has done.
-struct daemon_reload {
-    size_t started, stopped, restarted, kept;
-};
-
-// Reads the configuration again, applies what changed and logs it. Returns 0, or -1 with *cause
-// set; then nothing has changed.
-int daemon_reload(struct daemon *daemon, struct daemon_reload *done, char **cause);
+// Takes the configuration over and does what the plan says, which was made of it and of the one
+// before.
+void daemon_apply(struct daemon *daemon, struct config *config, const struct reload_plan *plan);
 
 // Begins a clean stop; the second call is in a hurry.
 void daemon_stop(struct daemon *daemon);

@@ -20,6 +20,7 @@ static bool environment_is_ours(const char *variable)
 
 enum {
     ENVIRONMENT_SECRET_LENGTH_MIN = 4,
+    ENVIRONMENT_TOKEN_LENGTH_MIN = 8, // of what stands in an address as ${NAME}
 };
 
 // Whether the value holds the secret. A very short one stands in half of all values by chance, so
@@ -37,6 +38,11 @@ static bool environment_has_secret(const char *variable, const struct config *co
     for (size_t i = 0; value && i < config->stream_count; i++) {
         const char *password = config->streams[i].password;
         if (password != NULL && environment_holds(value + 1, password))
+            return true;
+    }
+    for (size_t i = 0; value && i < config->hook_count; i++) {
+        const char *url = config->hooks[i]->url;
+        if (url && strlen(value + 1) >= ENVIRONMENT_TOKEN_LENGTH_MIN && strstr(url, value + 1))
             return true;
     }
     return false;

@@ -1,6 +1,7 @@
 // keepframe: the supervisor. What it can be told on the command line, and who does it.
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -8,6 +9,7 @@
 #include "lib/core/options.h"
 #include "supervisor/command.h"
 #include "supervisor/daemon.h"
+#include "supervisor/webhook.h"
 
 #define MAIN_CONFIG "/etc/keepframe/keepframe.yaml"
 
@@ -28,6 +30,11 @@ static const struct options_command main_commands[] = {
     {"status", "[CAMERA/STREAM]", 0, 1, "how the streams are doing", MAIN_ASKS, command_status},
     {"reload", .help = "apply the changed configuration", .flags = MAIN_ASKS,
         .run = command_reload},
+    {"restart", "CAMERA[/STREAM]", 1, 1, "end and start again what is recorded", MAIN_ASKS,
+        command_restart},
+    {"disable", "CAMERA[/STREAM]", 1, 1,
+        "record it no more, until `enable` or a restart of keepframe", MAIN_ASKS, command_disable},
+    {"enable", "CAMERA[/STREAM]", 1, 1, "undo that", MAIN_ASKS, command_enable},
     {.name = NULL},
 };
 
@@ -69,6 +76,8 @@ static bool main_lacks_configuration(const struct command_options *options, bool
 
 int main(int argc, char **argv)
 {
+    if (argc == 2 && strcmp(argv[1], WEBHOOK_COMMAND) == 0)
+        return webhook_main();
     struct command_options options = {0};
     int code;
     const struct options_command *command =

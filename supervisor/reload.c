@@ -1,6 +1,7 @@
 // The difference between two configurations. See reload.h.
 #include "supervisor/reload.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,11 +41,14 @@ static bool reload_same_stream(const struct config_stream *a, const struct confi
            a->recording.transport == b->recording.transport;
 }
 
-static enum reload_action reload_decide(
-    const struct config_stream *before, const struct config_stream *after, bool same_recorder)
+static enum reload_action reload_decide(const struct config_stream *before,
+    const struct config_stream *after, bool same_recorder, const struct disabled *disabled)
 {
-    bool was_on = before != NULL && before->recording.enabled;
-    bool is_on = after != NULL && after->recording.enabled;
+    const struct config_stream *any = after ? after : before;
+    assert(any != NULL);
+    bool may_be_on = !disabled_has(disabled, any->camera, any->name);
+    bool was_on = may_be_on && before != NULL && before->recording.enabled;
+    bool is_on = may_be_on && after != NULL && after->recording.enabled;
     if (was_on && is_on)
         return same_recorder && reload_same_stream(before, after) ? RELOAD_KEEP : RELOAD_RESTART;
     if (is_on)
@@ -53,9 +57,9 @@ static enum reload_action reload_decide(
 }
 
 static void reload_plan_add(struct reload_plan *plan, const struct config_stream *before,
-    const struct config_stream *after, bool same_recorder)
+    const struct config_stream *after, bool same_recorder, const struct disabled *disabled)
 {
-    enum reload_action action = reload_decide(before, after, same_recorder);
+    enum reload_action action = reload_decide(before, after, same_recorder, disabled);
     plan->items[plan->count++] =
         (struct reload_item){.action = action, .before = before, .after = after};
     plan->started += action == RELOAD_START;
@@ -64,8 +68,8 @@ static void reload_plan_add(struct reload_plan *plan, const struct config_stream
     plan->kept += action == RELOAD_KEEP;
 }
 
-void reload_plan_init(
-    struct reload_plan *plan, const struct config *before, const struct config *after)
+void reload_plan_init(struct reload_plan *plan, const struct config *before,
+    const struct config *after, const struct disabled *disabled)
 {
     size_t i = 0, j = 0;
     bool same_recorder = reload_same_recorder(before, after);
@@ -75,7 +79,8 @@ void reload_plan_init(
         const struct config_stream *old = i < before->stream_count ? &before->streams[i] : NULL;
         const struct config_stream *new = j < after->stream_count ? &after->streams[j] : NULL;
         int order = old == NULL ? 1 : new == NULL ? -1 : config_stream_compare(old, new);
-        reload_plan_add(plan, order <= 0 ? old : NULL, order >= 0 ? new : NULL, same_recorder);
+        reload_plan_add(
+            plan, order <= 0 ? old : NULL, order >= 0 ? new : NULL, same_recorder, disabled);
         i += order <= 0;
         j += order >= 0;
     }

@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "lib/core/config.h"
+#include "supervisor/disabled.h"
 
 enum reload_action {
     RELOAD_KEEP,
@@ -25,10 +26,11 @@ struct reload_plan {
     size_t started, stopped, restarted, kept; // a disabled stream that stays so counts as kept
 };
 
-// Both configurations must outlive the plan. Streams of an unchanged effective configuration are
-// kept: what only the indexer or the webui need to know (retention, latency) restarts nothing.
-void reload_plan_init(
-    struct reload_plan *plan, const struct config *before, const struct config *after);
+// Both configurations must outlive the plan. A stream that a command has disabled counts as not
+// enabled. Streams of an unchanged effective configuration are
+// kept: what their ffmpegs need not know (retention, latency, hooks) restarts nothing.
+void reload_plan_init(struct reload_plan *plan, const struct config *before,
+    const struct config *after, const struct disabled *disabled);
 void reload_plan_fini(struct reload_plan *plan);
 
 // The key whose change needs a restart of the whole program, or NULL when there is none.

@@ -101,7 +101,7 @@ static int spawn_place(int from, int to)
     return from < 0 || dup2(from, to) == to ? 0 : -1;
 }
 
-static int spawn_place_all(struct spawn_ends *ends)
+static int spawn_place_all(struct spawn_ends *ends, bool input_is_stdin)
 {
     int *moved[] = {&ends->input[0], &ends->progress[1], &ends->error[1], &ends->exec[1]};
     for (size_t i = 0; i < ARRAY_LENGTH(moved); i++) {
@@ -113,7 +113,7 @@ static int spawn_place_all(struct spawn_ends *ends)
         return -1;
     // What we were started with beyond stderr is nobody's business.
     close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
-    if (spawn_place(ends->input[0], SPAWN_INPUT_FD) < 0 ||
+    if (spawn_place(ends->input[0], input_is_stdin ? STDIN_FILENO : SPAWN_INPUT_FD) < 0 ||
         spawn_place(ends->progress[1], SPAWN_PROGRESS_FD) < 0 ||
         spawn_place(ends->error[1], STDERR_FILENO) < 0)
         return -1;
@@ -136,7 +136,7 @@ static void spawn_reset_signals(bool ignores_hangup)
 // take the death signal back.
 static void spawn_become(const struct spawn_spec *spec, struct spawn_ends *ends, pid_t parent)
 {
-    int place_result = spawn_place_all(ends);
+    int place_result = spawn_place_all(ends, spec->input_is_stdin);
     int place_error = errno;
     if (prctl(PR_SET_PDEATHSIG, spec->death_signal) < 0 || getppid() != parent)
         _exit(EXIT_FAILURE); // the parent died before it could be watched

@@ -20,6 +20,7 @@ struct spawn_spec {
     int oom_score;            // added to ours
     bool ignores_hangup;      // until it has a handler of its own; all else is as after a login
     const char *input;        // what it can read from SPAWN_INPUT_FD, or NULL
+    bool input_is_stdin;      // it reads that from its standard input instead
     bool has_progress;        // a pipe from its SPAWN_PROGRESS_FD to us
     bool has_error;           // a pipe from its stdout and stderr; else they are our stderr
 };

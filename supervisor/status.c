@@ -100,7 +100,7 @@ static void status_add_run(json_t *object, const struct stream *stream, int64_t 
     free(path);
 }
 
-json_t *status_stream(const struct stream *stream, bool with_log)
+json_t *status_stream(const struct daemon *daemon, const struct stream *stream, bool with_log)
 {
     int64_t now_us = time_monotonic_us();
     json_t *object = json_pack("{s:s, s:s, s:s, s:o, s:b, s:s, s:i, s:s?, s:s?}", "camera",
@@ -116,6 +116,8 @@ json_t *status_stream(const struct stream *stream, bool with_log)
         double left = ev_timer_remaining(stream->host->loop, (ev_timer *)&stream->timer);
         json_object_set_new(object, "next_start_ms", json_integer((json_int_t)(left * 1000)));
     }
+    json_object_set_new(object, "disabled_by_command",
+        json_boolean(disabled_has(&daemon->disabled, stream->camera, stream->name)));
     if (with_log)
         json_object_set_new(object, "log", status_lines(stream->log));
     return object;
@@ -150,12 +152,13 @@ json_t *status_daemon(const struct daemon *daemon)
 {
     json_t *streams = json_array();
     for (size_t i = 0; i < daemon->stream_count; i++)
-        json_array_append_new(streams, status_stream(daemon->streams[i], false));
-    return json_pack("{s:s, s:s, s:i, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "node",
+        json_array_append_new(streams, status_stream(daemon, daemon->streams[i], false));
+    return json_pack("{s:s, s:s, s:i, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "node",
         daemon->config->node, "version", KEEPFRAME_VERSION, "pid", (int)getpid(), "start",
         status_time(daemon->start_us), "listen", daemon->config->http.listen, "states",
         status_states(), "reasons", status_reasons(), "indexer", status_service(daemon->indexer),
         "webui", status_service(daemon->webui), "loop_delay", histogram_json(&daemon->meter.delay),
+        "config", reloader_status(daemon->reloader), "hooks", hooks_status(daemon->hooks),
         "streams", streams);
 }
 

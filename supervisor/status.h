@@ -5,8 +5,8 @@
 
 #include "supervisor/daemon.h"
 
-// One stream; with `with_log` also the last lines of its ffmpeg.
-json_t *status_stream(const struct stream *stream, bool with_log);
+// One of the daemon's streams; with `with_log` also the last lines of its ffmpeg.
+json_t *status_stream(const struct daemon *daemon, const struct stream *stream, bool with_log);
 
 // Everything.
 json_t *status_daemon(const struct daemon *daemon);

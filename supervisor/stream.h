@@ -16,6 +16,7 @@
 #include "supervisor/figures.h"
 #include "supervisor/growth.h"
 #include "supervisor/logcap.h"
+#include "supervisor/outage.h"
 #include "supervisor/progress.h"
 #include "supervisor/reason.h"
 #include "supervisor/stream_run.h"
@@ -81,6 +82,7 @@ struct stream {
     char *last_words;        // what explained it; NULL when nothing did
     struct figures figures;
     struct usage usage;
+    struct outage outage; // its hooks' business, see alarm.h
 };
 
 const char *stream_state_name(enum stream_state state);

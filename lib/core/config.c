@@ -236,6 +236,12 @@ void config_free(struct config *config)
     free(config->ffmpeg.path);
     config_list_fini(&config->ffmpeg.input_options);
     config_list_fini(&config->ffmpeg.output_options);
+    for (size_t i = 0; i < config->hook_count; i++) {
+        config_list_fini(&config->hooks[i]->command);
+        free(config->hooks[i]->url);
+        free(config->hooks[i]);
+    }
+    free(config->hooks);
     config_list_fini(&config->warnings);
     free(config->node);
     free(config->runtime);

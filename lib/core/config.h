@@ -31,6 +31,19 @@ struct config_amount {
     int64_t value; // per cent, or bytes
 };
 
+struct config_list {
+    char **items;
+    size_t count;
+};
+
+// What is run when something happens: a command, a webhook, or both.
+struct config_hook {
+    struct config_list command; // program and arguments; empty when there is none
+    char *url;                  // of the webhook; NULL when none, or without CONFIG_SECRETS
+    int64_t timeout_us;
+    int64_t hold_off_us; // of on_stream_down
+};
+
 // The keys that stand in `recording:`, and flat in a camera and in a stream.
 struct config_recording {
     int64_t segment_us;
@@ -42,6 +55,10 @@ struct config_recording {
     struct {
         int64_t continuous_us;
     } retain;
+    // NULL where there is none; the configuration owns them, streams share what they inherit.
+    const struct config_hook *on_stream_down;
+    const struct config_hook *on_stream_up;
+    const struct config_hook *on_segment;
 };
 
 struct config_stream {
@@ -56,11 +73,6 @@ struct config_stream {
 struct config_volume {
     char *path;
     struct config_amount min_free;
-};
-
-struct config_list {
-    char **items;
-    size_t count;
 };
 
 struct config {
@@ -88,6 +100,8 @@ struct config {
     struct config_recording defaults; // for streams that are not configured any more
     struct config_stream *streams;    // ascending by camera, then by name
     size_t stream_count;
+    struct config_hook **hooks; // all that streams point at
+    size_t hook_count, hook_capacity;
     struct config_list warnings; // for the log, each complete with its place
 };
 

@@ -272,6 +272,9 @@ static const config_apply_fn config_apply_table[CONFIG_TYPE_COUNT] = {
     [CONFIG_TYPE_OPTIONS] = config_apply_options,
     [CONFIG_TYPE_SECRET] = config_apply_secret,
     [CONFIG_TYPE_SECRET_FILE] = config_apply_secret_file,
+    [CONFIG_TYPE_HOOK] = config_apply_hook,
+    [CONFIG_TYPE_COMMAND] = config_apply_command,
+    [CONFIG_TYPE_WEBHOOK] = config_apply_webhook,
 };
 
 static void config_fail_unknown(

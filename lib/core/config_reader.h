@@ -68,5 +68,11 @@ void config_apply_secret_file(struct config_reader *reader, const struct config_
     const struct config_node *node, const struct config_place *place);
 void config_apply_volumes(struct config_reader *reader, const struct config_key *key,
     const struct config_node *node, const struct config_place *place);
+void config_apply_hook(struct config_reader *reader, const struct config_key *key,
+    const struct config_node *node, const struct config_place *place);
+void config_apply_command(struct config_reader *reader, const struct config_key *key,
+    const struct config_node *node, const struct config_place *place);
+void config_apply_webhook(struct config_reader *reader, const struct config_key *key,
+    const struct config_node *node, const struct config_place *place);
 void config_apply_include(struct config_reader *reader, const struct config_key *key,
     const struct config_node *node, const struct config_place *place);

@@ -25,6 +25,8 @@
 #define FFMPEG CONFIG_SCOPE_FFMPEG
 #define CAMERA CONFIG_SCOPE_CAMERA
 #define STREAM CONFIG_SCOPE_STREAM
+#define HOOK CONFIG_SCOPE_HOOK
+#define DOWN_HOOK CONFIG_SCOPE_DOWN_HOOK
 #define EACH_STREAM (RECORDING | CAMERA | STREAM)
 #define ACCESS (CAMERA | STREAM)
 
@@ -56,6 +58,7 @@ static const struct config_choice config_webui_choices[] = {
     .target = CONFIG_TARGET_RECORDING, .offset = offsetof(struct config_recording, member)
 #define TO_ACCESS(member)                                                                          \
     .target = CONFIG_TARGET_ACCESS, .offset = offsetof(struct config_access, member)
+#define TO_HOOK(member) .target = CONFIG_TARGET_HOOK, .offset = offsetof(struct config_hook, member)
 #define PLANNED(where, key)                                                                        \
     {                                                                                              \
         .name = (key), .scopes = (where), .type = CONFIG_TYPE_PLANNED                              \
@@ -139,9 +142,24 @@ const struct config_key config_table[] = {
     PLANNED(RETAIN, "post"),
     PLANNED(RETAIN, "max_bytes"),
     PLANNED(RECORDING, "hash"),
-    PLANNED(EACH_STREAM, "on_stream_down"),
-    PLANNED(EACH_STREAM, "on_stream_up"),
-    PLANNED(EACH_STREAM, "on_segment"),
+    {"on_stream_down", EACH_STREAM, CONFIG_TYPE_HOOK, DOWN_HOOK, TO_RECORDING(on_stream_down),
+        .help = "What is run when a stream is not recorded any more. One that stands in a camera "
+                "or in a stream replaces the inherited one whole; {} stands for none."},
+    {"on_stream_up", EACH_STREAM, CONFIG_TYPE_HOOK, HOOK, TO_RECORDING(on_stream_up),
+        .help = "What is run when it is recorded again, after a time for which on_stream_down is "
+                "due."},
+    {"on_segment", EACH_STREAM, CONFIG_TYPE_HOOK, HOOK, TO_RECORDING(on_segment),
+        .help = "What is run when a segment has been filed in the volume."},
+    {"command", HOOK | DOWN_HOOK, CONFIG_TYPE_COMMAND, TO_HOOK(command),
+        .help = "A program and its arguments, as [/usr/local/bin/alarm, down]; no shell reads "
+                "them. It finds the event in its environment, and as JSON on its standard input."},
+    {"url", HOOK | DOWN_HOOK, CONFIG_TYPE_WEBHOOK, TO_HOOK(url),
+        .help = "http:// or https:// address to which the event is sent as JSON, by POST."},
+    {"timeout", HOOK | DOWN_HOOK, CONFIG_TYPE_DURATION, TO_HOOK(timeout_us), .min = SECONDS(1),
+        .max = SECONDS(300), .fallback = "30s", .help = "How long it may take; then it is killed."},
+    {"hold_off", DOWN_HOOK, CONFIG_TYPE_DURATION, TO_HOOK(hold_off_us), .min = 0, .max = HOURS(24),
+        .fallback = "10s",
+        .help = "How long a stream may be away before that is told, counted from its last frame."},
 
     {"url", ACCESS, CONFIG_TYPE_SECRET, TO_ACCESS(url),
         .help = "rtsp:// or rtsps:// address. Needed, but in a camera with streams. A user and "
@@ -186,6 +204,7 @@ const char *config_table_place(const char *name)
         {RETAIN, "under retain:"},
         {CAMERA, "in a camera"},
         {STREAM, "in a stream"},
+        {DOWN_HOOK, "in on_stream_down"},
     };
     for (const struct config_key *key = config_table; key->name != NULL; key++) {
         if (strcmp(key->name, name) != 0)
@@ -262,6 +281,8 @@ static const char *const config_type_names[CONFIG_TYPE_COUNT] = {
     [CONFIG_TYPE_OPTIONS] = "list",
     [CONFIG_TYPE_SECRET] = "text",
     [CONFIG_TYPE_SECRET_FILE] = "path",
+    [CONFIG_TYPE_COMMAND] = "list",
+    [CONFIG_TYPE_WEBHOOK] = "text",
 };
 
 static void config_table_print_kind(const struct config_key *key, struct buf *out)

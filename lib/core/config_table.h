@@ -20,6 +20,8 @@ enum config_scope {
     CONFIG_SCOPE_FFMPEG = 1 << 7,
     CONFIG_SCOPE_CAMERA = 1 << 8,
     CONFIG_SCOPE_STREAM = 1 << 9,
+    CONFIG_SCOPE_HOOK = 1 << 10,
+    CONFIG_SCOPE_DOWN_HOOK = 1 << 11,
 };
 
 enum config_type {
@@ -41,6 +43,9 @@ enum config_type {
     CONFIG_TYPE_OPTIONS,  // strings: name, value, name, value …
     CONFIG_TYPE_SECRET,   // a string that no message may repeat; skipped without CONFIG_SECRETS
     CONFIG_TYPE_SECRET_FILE,
+    CONFIG_TYPE_HOOK,    // a mapping of the scope `inner` that replaces an inherited one whole
+    CONFIG_TYPE_COMMAND, // a program and its arguments
+    CONFIG_TYPE_WEBHOOK, // an http:// or https:// address that no message may repeat
     CONFIG_TYPE_COUNT,
 };
 
@@ -51,6 +56,7 @@ enum config_target {
     CONFIG_TARGET_VOLUME,    // struct config_volume
     CONFIG_TARGET_RECORDING, // struct config_recording
     CONFIG_TARGET_ACCESS,    // struct config_access
+    CONFIG_TARGET_HOOK,      // struct config_hook
     CONFIG_TARGET_COUNT,
 };
 

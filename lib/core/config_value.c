@@ -272,7 +272,7 @@ static const char *config_host_check(const char *host, size_t length)
         name_length = colon ? (size_t)(colon - host) : length;
     }
     if (name_length == 0)
-        return "the camera's address is missing";
+        return "the address behind the // is missing";
     if (name_length == length)
         return NULL;
     port = host + name_length + 1;
@@ -283,6 +283,22 @@ static const char *config_host_check(const char *host, size_t length)
                "characters / ? # @ : and % must be percent-encoded, or use username: and "
                "password:)";
     return NULL;
+}
+
+const char *config_webhook_check(const char *text)
+{
+    size_t scheme_length = strncasecmp(text, "http://", 7) == 0    ? 7
+                           : strncasecmp(text, "https://", 8) == 0 ? 8
+                                                                   : 0;
+    if (scheme_length == 0)
+        return "must begin with http:// or https://";
+    const char *authority = text + scheme_length;
+    size_t length = strcspn(authority, "/?#");
+    const char *at = memrchr(authority, '@', length);
+    const char *host = at ? at + 1 : authority;
+    if (strchr(text, ' ') != NULL)
+        return "a space must be written as %20";
+    return config_host_check(host, length - (size_t)(host - authority));
 }
 
 static const char *config_userinfo_parse(const char *text, size_t length, struct config_url *url)

@@ -37,6 +37,10 @@ char *config_expand(const char *text, char **reason);
 // kernel's choice). Returns the canonical text, or NULL with *reason (allocated) set.
 char *config_listen_parse(const char *text, char **reason);
 
+// Whether the text is an http:// or https:// URL with a host. Returns NULL, or the reason why not
+// (a constant, never with a part of the URL in it).
+const char *config_webhook_check(const char *text);
+
 struct config_url {
     char *url;      // without user and password
     char *username; // percent-decoded; NULL when the URL carries none

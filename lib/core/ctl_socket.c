@@ -68,7 +68,7 @@ static int ctl_socket_open(const char *path, int flags, int timeout_ms,
 
 int ctl_socket_connect(const char *path, int timeout_ms)
 {
-    return ctl_socket_open(path, 0, timeout_ms, connect);
+    return ctl_socket_open(path, timeout_ms > 0 ? 0 : SOCK_NONBLOCK, timeout_ms, connect);
 }
 
 int ctl_socket_listen(const char *path, int backlog)

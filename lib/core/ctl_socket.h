@@ -8,4 +8,5 @@
 int ctl_socket_listen(const char *path, int backlog);
 
 // Blocking; waits `timeout_ms` at most for a place in the listener's queue, then fails with EAGAIN.
+// With 0 it does not wait at all, and the socket is non-blocking.
 int ctl_socket_connect(const char *path, int timeout_ms);

@@ -219,6 +219,10 @@ class Keepframe:
         """One command over control.sock, with its whole answer."""
         return ask(self.runtime / "control.sock", {"command": command, **arguments})
 
+    def ask_indexer(self, command, **arguments):
+        """The same of the indexer."""
+        return ask(self.runtime / "indexer.sock", {"command": command, **arguments})
+
     # --- HTTP
 
     def http(self, method, path, params=None, headers=None, body=None):

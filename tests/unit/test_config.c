@@ -359,7 +359,30 @@ static const struct {
     {CAMERA "recording: {hash: none}",
         "k.yaml:2:13: recording.hash: is not supported by this version"},
     {CAMERA "recording: {on_stream_down: x}",
-        "k.yaml:2:13: recording.on_stream_down: is not supported by this version"},
+        "k.yaml:2:29: recording.on_stream_down: keys with values are expected here"},
+    {CAMERA "recording: {on_stream_down: {hold_off: 5s}}",
+        "k.yaml:2:29: recording.on_stream_down: command: or url: is missing; {} stands for no "
+        "hook"},
+    {CAMERA "recording: {on_stream_down: {command: alarm down}}",
+        "k.yaml:2:39: recording.on_stream_down.command: a list is expected here, as "
+        "[/usr/local/bin/alarm, down]: no shell takes a line apart"},
+    {CAMERA "recording: {on_stream_down: {command: []}}",
+        "k.yaml:2:39: recording.on_stream_down.command: a list is expected here, as "
+        "[/usr/local/bin/alarm, down]: no shell takes a line apart"},
+    {CAMERA "recording: {on_stream_down: {command: ['', x]}}",
+        "k.yaml:2:40: recording.on_stream_down.command[0]: the program's name is empty"},
+    {CAMERA "recording: {on_stream_down: {command: [/x], hold_off: 2d}}",
+        "k.yaml:2:55: recording.on_stream_down.hold_off: \"2d\" is out of range: from 0 to 1d are "
+        "allowed"},
+    {CAMERA "recording: {on_stream_up: {command: [/x], hold_off: 2s}}",
+        "k.yaml:2:43: recording.on_stream_up.hold_off: is not allowed here; its place is in "
+        "on_stream_down"},
+    {CAMERA "recording: {on_segment: {url: 'ftp://t0ken@h/'}}",
+        "k.yaml:2:31: recording.on_segment.url: must begin with http:// or https://"},
+    {CAMERA "recording: {on_segment: {url: 'https:///t0ken'}}",
+        "k.yaml:2:31: recording.on_segment.url: the address behind the // is missing"},
+    {CAMERA "recording: {on_segment: {url: 'https://h/t0 ken'}}",
+        "k.yaml:2:31: recording.on_segment.url: a space must be written as %20"},
     {CAMERA "recording: {transport: x}",
         "k.yaml:2:24: recording.transport: \"x\" is not one of: tcp, udp, auto"},
     {CAMERA "http: {users: []}", "k.yaml:2:8: http.users: is not supported by this version"},
@@ -420,7 +443,7 @@ static const struct {
     {"cameras: {a: {url: http://h/}}",
         "k.yaml:1:20: cameras.a.url: must begin with rtsp:// or rtsps://"},
     {"cameras: {a: {url: rtsp:///x}}",
-        "k.yaml:1:20: cameras.a.url: the camera's address is missing"},
+        "k.yaml:1:20: cameras.a.url: the address behind the // is missing"},
     {"cameras: {a: {url: 'rtsp://u:p%4@h/'}}",
         "k.yaml:1:20: cameras.a.url: a % in the user name or password must be followed by two "
         "hexadecimal digits (%25 stands for %)"},
@@ -572,6 +595,57 @@ static void test_manual_has_every_key(void **state)
     (void)state;
 }
 
+static void expect_words(const struct config_list *list, const char *const *words)
+{
+    size_t i = 0;
+    for (; words[i] != NULL; i++) {
+        assert_true(i < list->count);
+        assert_string_equal(list->items[i], words[i]);
+    }
+    assert_int_equal(list->count, i);
+}
+
+// A hook is inherited whole, replaced whole, and taken away by {} or nothing.
+static void test_hooks(void **state)
+{
+    struct config *config = load_text(
+        "recording:\n"
+        "  on_stream_down: {command: [bin/alarm, 'a b', '$${x}'], url: 'https://u:p@h/?t=1'}\n"
+        "  on_stream_up: {url: 'http://h:81'}\n"
+        "cameras:\n"
+        "  a: {url: rtsp://h/}\n"
+        "  b: {url: rtsp://h/, on_stream_down: {command: [alarm], hold_off: 0}, on_stream_up: {}}\n"
+        "  c: {url: rtsp://h/, on_stream_down: , on_segment: {command: [/copy]}}\n");
+    const struct config_recording *a = &config->streams[0].recording;
+    const struct config_recording *b = &config->streams[1].recording;
+    const struct config_recording *c = &config->streams[2].recording;
+    char *alarm = xasprintf("%s/bin/alarm", (char *)*state);
+    expect_words(&a->on_stream_down->command, (const char *[]){alarm, "a b", "${x}", NULL});
+    assert_string_equal(a->on_stream_down->url, "https://u:p@h/?t=1");
+    assert_int_equal(a->on_stream_down->hold_off_us, 10000000);
+    assert_string_equal(a->on_stream_up->url, "http://h:81");
+    assert_int_equal(a->on_stream_up->command.count, 0);
+    assert_null(a->on_segment);
+    expect_words(&b->on_stream_down->command, (const char *[]){"alarm", NULL});
+    assert_null(b->on_stream_down->url);
+    assert_int_equal(b->on_stream_down->hold_off_us, 0);
+    assert_null(b->on_stream_up);
+    assert_null(c->on_stream_down);
+    assert_ptr_equal(c->on_stream_up, a->on_stream_up);
+    expect_words(&c->on_segment->command, (const char *[]){"/copy", NULL});
+    config_free(config);
+    free(alarm);
+
+    // Who may not know secrets learns that there is a hook, not where it calls.
+    char *cause = NULL;
+    put_file("k.yaml", CAMERA "recording: {on_segment: {url: 'https://${UNSET_IN_TESTS}/'}}\n");
+    config = load_flags(0, &cause);
+    assert_non_null(config);
+    assert_non_null(config->streams->recording.on_segment);
+    assert_null(config->streams->recording.on_segment->url);
+    config_free(config);
+}
+
 // The example is a valid configuration as it stands.
 static void test_example_is_valid(void **state)
 {
@@ -602,6 +676,7 @@ int main(void)
         IN_DIRECTORY(test_causes),
         IN_DIRECTORY(test_long_credentials),
         IN_DIRECTORY(test_missing_file),
+        IN_DIRECTORY(test_hooks),
         cmocka_unit_test(test_durations),
         cmocka_unit_test(test_amounts),
         cmocka_unit_test(test_listen),

@@ -29,6 +29,8 @@ static struct config config_with(struct config_stream *streams, size_t count)
         .node = "n", .ffmpeg.path = "ffmpeg", .streams = streams, .stream_count = count};
 }
 
+static struct disabled disabled; // by a command
+
 // The plan as text: "+a" start, "-a" stop, "!a" restart, "=a" keep.
 static char *plan_text(const struct config *before, const struct config *after)
 {
@@ -36,7 +38,7 @@ static char *plan_text(const struct config *before, const struct config *after)
         [RELOAD_KEEP] = '=', [RELOAD_START] = '+', [RELOAD_STOP] = '-', [RELOAD_RESTART] = '!'};
     struct reload_plan plan;
     struct buf text = BUF_INIT;
-    reload_plan_init(&plan, before, after);
+    reload_plan_init(&plan, before, after, &disabled);
     assert_int_equal(plan.started + plan.stopped + plan.restarted + plan.kept, plan.count);
     for (size_t i = 0; i < plan.count; i++) {
         const struct reload_item *item = &plan.items[i];
