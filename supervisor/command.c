@@ -17,6 +17,7 @@
 #include "lib/core/log.h"
 #include "supervisor/adapt.h"
 #include "supervisor/ffmpeg.h"
+#include "supervisor/hints.h"
 #include "supervisor/mask.h"
 
 enum {
@@ -71,6 +72,17 @@ static int command_print_keys(void)
     return EXIT_SUCCESS;
 }
 
+static void command_print_hints(const struct config *config)
+{
+    struct hints_facts facts;
+    struct buf lines = BUF_INIT;
+    hints_read(config, &facts);
+    hints_judge(&facts, &lines);
+    for (const char *line = buf_string(&lines); *line != '\0'; line = strchr(line, '\n') + 1)
+        printf("hint: %.*s\n", (int)strcspn(line, "\n"), line);
+    buf_fini(&lines);
+}
+
 int command_check_config(const struct command_options *options)
 {
     struct config_source source = options->source;
@@ -87,6 +99,7 @@ int command_check_config(const struct command_options *options)
     for (size_t i = 0; i < config->warnings.count; i++)
         log_warn("%s", config->warnings.items[i]);
     printf("%s: valid, %zu streams\n", config->file, config->stream_count);
+    command_print_hints(config);
     for (size_t i = 0; options->print_commands && i < config->stream_count; i++)
         command_print_stream(config, &config->streams[i]);
     config_free(config);

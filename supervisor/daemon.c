@@ -16,6 +16,7 @@
 #include "supervisor/alarm.h"
 #include "supervisor/control.h"
 #include "supervisor/environment.h"
+#include "supervisor/hints.h"
 #include "supervisor/limits.h"
 #include "supervisor/reload.h"
 #include "supervisor/run.h"
@@ -430,6 +431,7 @@ int daemon_run(const struct config_source *source)
     if (daemon.config != NULL) {
         daemon_log_warnings(daemon.config);
         limits_raise(daemon.config->stream_count);
+        hints_log(daemon.config);
         code = daemon_prepare(&daemon, &cause);
     }
     if (code == 0) {
