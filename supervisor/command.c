@@ -21,7 +21,7 @@
 #include "supervisor/mask.h"
 
 enum {
-    COMMAND_TIMEOUT_MS = 30000,
+    COMMAND_TIMEOUT_MS = CTL_COMMAND_TIMEOUT_MS + 2000, // the daemon gives up first, and says so
 };
 
 // Prints an argument so that a shell would read it as one word.

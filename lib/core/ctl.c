@@ -21,8 +21,7 @@
 #include "lib/core/timeutil.h"
 
 enum {
-    CTL_WRITE_TIMEOUT_MS = 10000, // without progress
-    CTL_ACCEPT_PAUSE_MS = 200,    // after a failed accept(2)
+    CTL_ACCEPT_PAUSE_MS = 200, // after a failed accept(2)
     CTL_EVENTS_MAX = 16,
 };
 
@@ -38,7 +37,7 @@ struct ctl_peer {
     enum ctl_peer_state state;
     int fd;
     uid_t uid;
-    int64_t deadline_us; // monotonic; INT64_MAX for none
+    int64_t deadline_us; // monotonic, of the state
     struct buf input;
     struct buf output;
     size_t sent;                 // bytes of the output
@@ -59,6 +58,7 @@ struct ctl_server {
     int listen_fd;
     int epoll_fd;
     int timer_fd;
+    int command_timeout_ms;
     int64_t accept_again_us; // 0 while the listener is watched
     struct ctl_peer *peers[CTL_PEERS_MAX];
     size_t peer_count;
@@ -102,7 +102,8 @@ static void ctl_peer_answer(struct ctl_peer *peer, json_t *answer)
     buf_put_u8(&peer->output, '\n');
     free(text);
     peer->state = CTL_PEER_WRITING;
-    peer->deadline_us = ctl_deadline(CTL_WRITE_TIMEOUT_MS);
+    // As a whole: one that takes a byte now and then would hold its place for ever.
+    peer->deadline_us = ctl_deadline(CTL_REPLY_TIMEOUT_MS);
     ctl_watch(peer->server, EPOLL_CTL_MOD, peer->fd, EPOLLOUT, peer);
 }
 
@@ -172,7 +173,7 @@ static void ctl_peer_request(struct ctl_peer *peer, size_t size)
     json_t *json = json_loadb((const char *)peer->input.data, size, JSON_REJECT_DUPLICATES, &error);
     const char *command = json_string_value(json_object_get(json, "command"));
     peer->state = CTL_PEER_WAITING;
-    peer->deadline_us = INT64_MAX;
+    peer->deadline_us = ctl_deadline(peer->server->command_timeout_ms);
     if (command == NULL) {
         ctl_peer_answer(
             peer, json_is_object(json)
@@ -225,7 +226,6 @@ static void ctl_peer_write(struct ctl_peer *peer)
         return;
     }
     peer->sent += (size_t)sent;
-    peer->deadline_us = ctl_deadline(CTL_WRITE_TIMEOUT_MS);
     if (peer->sent == peer->output.size)
         peer->state = CTL_PEER_DONE;
 }
@@ -286,15 +286,30 @@ static void ctl_server_accept(struct ctl_server *server)
     ctl_watch(server, EPOLL_CTL_ADD, fd, EPOLLIN, peer);
 }
 
+// The time for its state is over.
+static void ctl_peer_expire(struct ctl_peer *peer)
+{
+    if (peer->state == CTL_PEER_READING) {
+        ctl_peer_answer(peer, ctl_error("timeout", NULL, "no request within 5 seconds"));
+    } else if (peer->state == CTL_PEER_WAITING) {
+        // The owner's answer will have nobody to go to.
+        peer->request->peer = NULL;
+        peer->request = NULL;
+        ctl_peer_answer(peer, ctl_error("timeout", NULL, "the command has not ended in time"));
+    } else {
+        peer->state = CTL_PEER_DONE;
+    }
+}
+
 // Ends what has run out of time, frees what is done and sets the timer to what comes next.
 static void ctl_server_sweep(struct ctl_server *server)
 {
     int64_t now_us = time_monotonic_us(), next_us = INT64_MAX;
     for (size_t i = server->peer_count; i-- > 0;) {
         struct ctl_peer *peer = server->peers[i];
-        if (peer->state == CTL_PEER_READING && peer->deadline_us <= now_us)
-            ctl_peer_answer(peer, ctl_error("timeout", NULL, "no request within 5 seconds"));
-        if (peer->state == CTL_PEER_DONE || peer->deadline_us <= now_us) {
+        if (peer->deadline_us <= now_us)
+            ctl_peer_expire(peer);
+        if (peer->state == CTL_PEER_DONE) {
             ctl_peer_free(peer);
             server->peers[i] = server->peers[--server->peer_count];
         } else if (peer->deadline_us < next_us) {
@@ -328,6 +343,11 @@ void ctl_server_dispatch(struct ctl_server *server)
             ctl_peer_event(who, events[i].events);
     }
     ctl_server_sweep(server);
+}
+
+void ctl_server_set_command_timeout(struct ctl_server *server, int timeout_ms)
+{
+    server->command_timeout_ms = timeout_ms;
 }
 
 int ctl_server_fd(const struct ctl_server *server)
@@ -364,6 +384,7 @@ struct ctl_server *ctl_server_open(const char *path, ctl_request_fn fn, void *ar
         .fn = fn,
         .arg = arg,
         .listen_fd = listen_fd,
+        .command_timeout_ms = CTL_COMMAND_TIMEOUT_MS,
         .epoll_fd = epoll_create1(EPOLL_CLOEXEC),
         .timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK),
     };

@@ -14,7 +14,9 @@
 enum {
     CTL_REQUEST_SIZE_MAX = 64 * 1024,
     CTL_REPLY_SIZE_MAX = 16 * 1024 * 1024,
-    CTL_REQUEST_TIMEOUT_MS = 5000, // from connect to the end of the request line
+    CTL_REQUEST_TIMEOUT_MS = 5000,  // from connect to the end of the request line
+    CTL_COMMAND_TIMEOUT_MS = 30000, // from the request to ctl_reply(); the peer is told so then
+    CTL_REPLY_TIMEOUT_MS = 30000,   // for the peer to read it all
     CTL_PEERS_MAX = 32,
 };
 
@@ -22,7 +24,7 @@ struct ctl_server;
 struct ctl_request;
 
 // Called for each well-formed request. Exactly one of ctl_reply() and ctl_fail() must follow for
-// it, now or later; the request lives until then.
+// it, now or later; the request lives until then, though its peer may not.
 typedef void (*ctl_request_fn)(struct ctl_request *request, void *arg);
 
 // Listens on `path` (mode 0660), replacing a socket that a dead process left. Returns NULL with
@@ -31,6 +33,9 @@ struct ctl_server *ctl_server_open(const char *path, ctl_request_fn fn, void *ar
 
 // Ends every peer, answered or not, and removes the socket.
 void ctl_server_close(struct ctl_server *server);
+
+// Replaces CTL_COMMAND_TIMEOUT_MS.
+void ctl_server_set_command_timeout(struct ctl_server *server, int timeout_ms);
 
 int ctl_server_fd(const struct ctl_server *server);
 void ctl_server_dispatch(struct ctl_server *server);

@@ -29,6 +29,7 @@ struct fixture {
 };
 
 static struct ctl_request *held_request;
+static int command_timeout_ms = CTL_COMMAND_TIMEOUT_MS;
 
 // "echo" answers with the request, "hold" later, with the next "release"; "large" with `size`
 // bytes.
@@ -62,6 +63,8 @@ static void serve(const char *path, int ready)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     char *cause = NULL;
     struct ctl_server *server = ctl_server_open(path, serve_request, NULL, &cause);
+    if (server != NULL)
+        ctl_server_set_command_timeout(server, command_timeout_ms);
     if (server == NULL || write(ready, "1", 1) != 1)
         _exit(1);
     for (;;) {
@@ -236,6 +239,49 @@ static void test_answer_to_a_peer_that_has_gone(void **state)
     expect_result(fixture->path, "{\"command\":\"release\"}", "\"released\"");
 }
 
+static int set_up_impatient(void **state)
+{
+    command_timeout_ms = 200;
+    int result = set_up(state);
+    command_timeout_ms = CTL_COMMAND_TIMEOUT_MS;
+    return result;
+}
+
+static void test_a_command_that_does_not_end_is_given_up(void **state)
+{
+    struct fixture *fixture = *state;
+    int fd = connect_raw(fixture);
+    send_raw(fd, "{\"command\":\"hold\"}\n", 19);
+    expect_raw(fd,
+        "{\"ok\":false,\"error\":{\"code\":\"timeout\",\"message\":\"the command has not "
+        "ended in time\",\"field\":null}}\n");
+    // Its owner may answer all the same, later.
+    expect_result(fixture->path, "{\"command\":\"release\"}", "\"released\"");
+    expect_result(fixture->path, "{\"command\":\"large\",\"size\":1}", "\"x\"");
+}
+
+static void test_other_users_are_told_apart(void **state)
+{
+    struct fixture *fixture = *state;
+    if (geteuid() != 0)
+        skip(); // it takes root to be somebody else
+    assert_int_equal(chmod(fixture->directory, 0755), 0);
+    assert_int_equal(chmod(fixture->path, 0666), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        char *cause;
+        json_t *request = json_pack("{s:s}", "command", "echo");
+        if (setuid(65534) < 0)
+            _exit(1);
+        json_t *result = ctl_call(fixture->path, request, 5000, &cause);
+        _exit(json_is_false(json_object_get(result, "privileged")) ? 7 : 2);
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 7);
+}
+
 static void test_request_limit(void **state)
 {
     struct fixture *fixture = *state;
@@ -355,6 +401,9 @@ int main(void)
         WITH_SERVER(test_request_in_pieces_by_a_half_closed_peer),
         WITH_SERVER(test_late_answer),
         WITH_SERVER(test_answer_to_a_peer_that_has_gone),
+        cmocka_unit_test_setup_teardown(
+            test_a_command_that_does_not_end_is_given_up, set_up_impatient, tear_down),
+        WITH_SERVER(test_other_users_are_told_apart),
         WITH_SERVER(test_request_limit),
         WITH_SERVER(test_answer_limit),
         WITH_SERVER(test_peer_limit),
