@@ -49,6 +49,22 @@ static void childpipe_tell_flood(struct childpipe *childpipe)
     free(text);
 }
 
+static void childpipe_turn_second(struct childpipe *childpipe, int64_t now_us)
+{
+    if (now_us - childpipe->second_us < US_PER_SECOND)
+        return;
+    childpipe->second_us = now_us;
+    childpipe->bytes = 0;
+    childpipe_tell_flood(childpipe);
+}
+
+static void childpipe_set_pause(struct childpipe *childpipe, double seconds)
+{
+    ev_timer_stop(childpipe->loop, &childpipe->pause);
+    ev_timer_set(&childpipe->pause, seconds, 0.);
+    ev_timer_start(childpipe->loop, &childpipe->pause);
+}
+
 // Throws away what came, and the line that it broke into, up to the next end of a line.
 static void childpipe_leave_out(struct childpipe *childpipe, size_t size)
 {
@@ -56,18 +72,12 @@ static void childpipe_leave_out(struct childpipe *childpipe, size_t size)
     buf_consume(&childpipe->text, childpipe->text.size);
     childpipe->is_overlong = true;
     ev_io_stop(childpipe->loop, &childpipe->watcher);
-    ev_timer_set(&childpipe->pause, CHILDPIPE_PAUSE_S, 0.);
-    ev_timer_start(childpipe->loop, &childpipe->pause);
+    childpipe_set_pause(childpipe, CHILDPIPE_PAUSE_S);
 }
 
 static void childpipe_take(struct childpipe *childpipe, const char *bytes, size_t size)
 {
-    int64_t now_us = time_monotonic_us();
-    if (now_us - childpipe->second_us >= US_PER_SECOND) {
-        childpipe->second_us = now_us;
-        childpipe->bytes = 0;
-        childpipe_tell_flood(childpipe);
-    }
+    childpipe_turn_second(childpipe, time_monotonic_us());
     childpipe->bytes += size;
     if (childpipe->bytes > CHILDPIPE_SECOND_MAX) {
         childpipe_leave_out(childpipe, size);
@@ -99,7 +109,13 @@ static void childpipe_cb(struct ev_loop *loop, ev_io *watcher, int events)
 static void childpipe_pause_cb(struct ev_loop *loop, ev_timer *timer, int events)
 {
     struct childpipe *childpipe = timer->data;
+    int64_t now_us = time_monotonic_us();
     (void)events;
+    childpipe_turn_second(childpipe, now_us);
+    // A flood that is over by then is told of at the end of its second.
+    if (childpipe->left_out > 0)
+        childpipe_set_pause(
+            childpipe, (double)(childpipe->second_us + US_PER_SECOND - now_us) / US_PER_SECOND);
     ev_io_start(loop, &childpipe->watcher);
     childpipe_read(childpipe);
 }

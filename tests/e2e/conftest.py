@@ -18,6 +18,8 @@ TREE = Path(__file__).resolve().parents[2]
 def pytest_addoption(parser):
     parser.addoption("--build", default=str(TREE / "build" / "asan"),
                      help="folder of the build under test (default: build/asan)")
+    parser.addoption("--long", action="store_true",
+                     help="the long form of the tests that have one; with a build without sanitizers")
     parser.addoption("--seed", type=int, default=None, help="seed of the random choices")
 
 
@@ -33,6 +35,11 @@ def chance(pytestconfig):
     seed = time.time_ns() % 1_000_000_000 if seed is None else seed
     print(f"random choices: --seed {seed}")
     return random.Random(seed)
+
+
+@pytest.fixture
+def is_long(pytestconfig):
+    return pytestconfig.getoption("--long")
 
 
 @pytest.hookimpl(hookwrapper=True)
