@@ -106,9 +106,8 @@ int command_check_config(const struct command_options *options)
     return EXIT_SUCCESS;
 }
 
-// The path of control.sock. Where no file was named, one that is not there or may not be read does
-// not matter: the defaults say where the socket is, and who asks needs no configuration.
-static char *command_socket(const struct command_options *options, char **cause)
+// The defaults say where the socket is, and who asks needs no configuration.
+char *command_socket(const struct command_options *options, char **cause)
 {
     const struct config_source *source = &options->source;
     if (options->file == NULL && source->runtime != NULL)

@@ -8,6 +8,8 @@
 #include "lib/core/log.h"
 #include "lib/core/timeutil.h"
 #include "supervisor/hookevent.h"
+#include "supervisor/probe.h"
+#include "supervisor/probe_target.h"
 #include "supervisor/status.h"
 
 // The string argument of that name, or NULL.
@@ -152,6 +154,53 @@ static void control_segment(struct daemon *daemon, struct ctl_request *request)
     ctl_reply(request, json_pack("{s:b}", "taken", hook != NULL));
 }
 
+static void control_probe_done(void *request, json_t *report)
+{
+    ctl_reply(request, report);
+}
+
+// What to probe: a configured stream, or any address. Returns NULL with the request refused.
+static json_t *control_probe_target(struct daemon *daemon, struct ctl_request *request)
+{
+    const char *camera = control_argument(request, "camera");
+    const char *name = control_argument(request, "stream");
+    const char *url = control_argument(request, "url");
+    if ((camera == NULL) == (url == NULL)) {
+        ctl_fail(request, "bad_request", camera ? "url" : "camera",
+            "a camera or an url is needed, one of them");
+        return NULL;
+    }
+    if (camera != NULL) {
+        const struct config_stream *stream =
+            config_stream_find(daemon->config, camera, name ? name : "main");
+        if (stream != NULL)
+            return probe_target_stream(daemon->config, stream);
+        ctl_fail(request, "not_found", name ? "stream" : "camera", "there is no stream %s/%s",
+            camera, name ? name : "main");
+        return NULL;
+    }
+    const char *field;
+    char *cause = NULL;
+    json_t *target = probe_target_url(daemon->config, url, control_argument(request, "username"),
+        control_argument(request, "password"), NULL, &field, &cause);
+    if (target == NULL)
+        ctl_fail(request, "bad_request", field, "%s", cause);
+    free(cause);
+    return target;
+}
+
+static void control_probe(struct daemon *daemon, struct ctl_request *request)
+{
+    const char *code;
+    char *cause = NULL;
+    json_t *target = control_probe_target(daemon, request);
+    if (target == NULL)
+        return;
+    if (probe_start(daemon->probes, target, control_probe_done, request, &code, &cause) < 0)
+        ctl_fail(request, code, NULL, "%s", cause);
+    free(cause);
+}
+
 static void control_stop(struct daemon *daemon, struct ctl_request *request)
 {
     ctl_reply(request, json_object());
@@ -170,6 +219,7 @@ static const struct {
     {"disable", false, control_disable},
     {"segment", false, control_segment},
     {"stop", false, control_stop},
+    {"probe", true, control_probe},
 };
 
 void control_request(struct ctl_request *request, void *daemon)

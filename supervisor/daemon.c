@@ -400,6 +400,7 @@ static int daemon_prepare(struct daemon *daemon, char **cause)
 
 static void daemon_fini(struct daemon *daemon)
 {
+    probes_free(daemon->probes);
     if (daemon->control != NULL)
         ctl_server_dispatch(daemon->control); // the answer to "stop", say
     ctl_server_close(daemon->control);
@@ -444,6 +445,7 @@ int daemon_run(const struct config_source *source)
         daemon.hooks = hooks_new(daemon.loop, daemon_part_idle, &daemon);
         daemon_make_services(&daemon);
         daemon_set_environments(&daemon);
+        daemon.probes = probes_new(daemon.loop, (char *const *const *)&daemon.secret_environment);
         daemon_watch(&daemon);
         loopmeter_start(&daemon.meter, daemon.loop);
         daemon_start_all(&daemon);

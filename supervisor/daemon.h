@@ -12,6 +12,7 @@
 #include "supervisor/disabled.h"
 #include "supervisor/hooks.h"
 #include "supervisor/loopmeter.h"
+#include "supervisor/probe.h"
 #include "supervisor/reload.h"
 #include "supervisor/reloader.h"
 #include "supervisor/service.h"
@@ -33,6 +34,7 @@ struct daemon {
     char **plain_environment;  // of the indexer
     char **secret_environment; // of the others, without secrets
     struct ctl_server *control;
+    struct probes *probes;
     bool is_stopping;
     bool is_stopping_services;
     int64_t start_us; // UTC

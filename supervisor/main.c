@@ -9,12 +9,14 @@
 #include "lib/core/options.h"
 #include "supervisor/command.h"
 #include "supervisor/daemon.h"
+#include "supervisor/probe_child.h"
 #include "supervisor/webhook.h"
 
 #define MAIN_CONFIG "/etc/keepframe/keepframe.yaml"
 
 enum {
-    MAIN_ASKS = 1 << 0, // a command that asks a daemon
+    MAIN_ASKS = 1 << 0,  // a command that asks a daemon
+    MAIN_LOOKS = 1 << 1, // a command that finds out by itself whether it needs a configuration
 };
 
 static int command_run(const struct command_options *options)
@@ -35,6 +37,10 @@ static const struct options_command main_commands[] = {
     {"disable", "CAMERA[/STREAM]", 1, 1,
         "record it no more, until `enable` or a restart of keepframe", MAIN_ASKS, command_disable},
     {"enable", "CAMERA[/STREAM]", 1, 1, "undo that", MAIN_ASKS, command_enable},
+    {"probe", "CAMERA[/STREAM]|URL|-", 1, 1,
+        "look at a camera: can it be recorded, and how? The URL\n"
+        "without user and password; \"-\" reads it from stdin",
+        MAIN_LOOKS, command_probe},
     {.name = NULL},
 };
 
@@ -44,7 +50,10 @@ static const struct options_option main_options[] = {
     {"print-commands", .commands = "check-config", TO(print_commands),
         .help = "and show the ffmpeg command of each stream"},
     {"print-keys", .commands = "check-config", TO(print_keys), .help = "show all keys instead"},
-    {"json", .commands = "status", TO(as_json), .help = "as JSON"},
+    {"json", .commands = "status probe", TO(as_json), .help = "as JSON"},
+    {"username", .argument = "NAME", .commands = "probe", TO(username), .help = "to log in with"},
+    {"password-file", .argument = "FILE", .commands = "probe", TO(password_file),
+        .help = "where the password stands"},
     {"external-webui", .commands = "run", TO(source.webui_external),
         .help = "leave keepframe-webui to a service of its own, where the\n"
                 "configuration does not say otherwise"},
@@ -78,6 +87,8 @@ int main(int argc, char **argv)
 {
     if (argc == 2 && strcmp(argv[1], WEBHOOK_COMMAND) == 0)
         return webhook_main();
+    if (argc == 2 && strcmp(argv[1], PROBE_CHILD_ARGUMENT) == 0)
+        return probe_child_main();
     struct command_options options = {0};
     int code;
     const struct options_command *command =
@@ -86,7 +97,8 @@ int main(int argc, char **argv)
         return code;
     log_open("keepframe", options.debug);
     options.source.file = options.file ? options.file : MAIN_CONFIG;
-    if (main_lacks_configuration(&options, command->flags & MAIN_ASKS)) {
+    if (!(command->flags & MAIN_LOOKS) &&
+        main_lacks_configuration(&options, command->flags & MAIN_ASKS)) {
         log_err("there is no %s; name your configuration with -c FILE", options.source.file);
         return EX_CONFIG;
     }

@@ -58,3 +58,16 @@ void ctl_fail(struct ctl_request *request, const char *code, const char *field, 
 // Asks a server and waits for the answer. Returns the result (a new reference), or NULL with *cause
 // set: no server, no answer within `timeout_ms`, or the server's own error message.
 json_t *ctl_call(const char *path, const json_t *request, int timeout_ms, char **cause);
+
+// Why an answer did not come, or is a refusal.
+struct ctl_refusal {
+    char *code;    // the server's own, or "not_running" (nobody listens), or "no_answer"
+    char *message; // for people
+    char *field;   // the argument at fault, or NULL
+};
+
+// As ctl_call(), but says more on failure, and gives up when `cancel_fd` (-1: none) becomes
+// readable. Release with ctl_refusal_fini(), which is harmless after a success.
+json_t *ctl_ask(const char *path, const json_t *request, int timeout_ms, int cancel_fd,
+    struct ctl_refusal *refusal);
+void ctl_refusal_fini(struct ctl_refusal *refusal);
