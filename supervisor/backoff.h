@@ -1,4 +1,4 @@
-// How long to wait before something that failed is started again. Pure.
+// How long to wait before something that failed is started again.
 #pragma once
 
 #include <stdint.h>
@@ -15,5 +15,8 @@ enum {
 
 // The pause in milliseconds after `failures` (from 1) in a row: 1 s doubled each time, with up to a
 // fifth of it taken off or put on by `random` so that cameras that failed together do not come back
-// together; 30 s at most.
+// together; 30 s at most. Pure.
 int64_t backoff_delay_ms(unsigned failures, uint32_t random);
+
+// The same with a random number of its own.
+int64_t backoff_pause_ms(unsigned failures);

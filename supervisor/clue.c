@@ -57,6 +57,12 @@ enum reason clue_read(const char *line)
     return pattern ? pattern->reason : REASON_NONE;
 }
 
+bool clue_is_disorder(const char *line)
+{
+    // The first output is the only one, and its first stream the video.
+    return strstr(line, "Non-monotonous DTS in output stream 0:0;") != NULL;
+}
+
 void clue_take(struct clue *clue, const char *line, int64_t now_us)
 {
     const struct clue_pattern *pattern = clue_find(line);

@@ -2,6 +2,7 @@
 // weight, so that a general line ("timed out") does not overrule a telling one ("401"). Pure.
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "supervisor/reason.h"
@@ -16,6 +17,9 @@ struct clue {
 
 // What the line alone says, or REASON_NONE when it explains nothing.
 enum reason clue_read(const char *line);
+
+// Whether the line says that the video's timestamps go backwards.
+bool clue_is_disorder(const char *line);
 
 // Takes a line, said at that monotonic time. Of two that say as much the later one counts, and what
 // was said half a minute before explains no end any more.

@@ -408,6 +408,7 @@ static void daemon_fini(struct daemon *daemon)
     for (size_t i = 0; i < daemon->stream_count; i++)
         stream_free(daemon->streams[i]);
     free(daemon->streams);
+    stream_host_fini(&daemon->host);
     reloader_free(daemon->reloader);
     hooks_free(daemon->hooks);
     disabled_fini(&daemon->disabled);
@@ -437,10 +438,7 @@ int daemon_run(const struct config_source *source)
     }
     if (code == 0) {
         daemon.loop = ev_default_loop(EVFLAG_AUTO);
-        daemon.host = (struct stream_host){.loop = daemon.loop,
-            .config = daemon.config,
-            .idle = daemon_stream_idle,
-            .arg = &daemon};
+        stream_host_init(&daemon.host, daemon.loop, daemon.config, daemon_stream_idle, &daemon);
         daemon.reloader = reloader_new(&daemon);
         daemon.hooks = hooks_new(daemon.loop, daemon_part_idle, &daemon);
         daemon_make_services(&daemon);

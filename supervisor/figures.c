@@ -75,23 +75,22 @@ static void figures_add(int64_t *total, int64_t counter, int64_t *counted)
     *counted = counter;
 }
 
-int64_t figures_progress(
+void figures_progress(
     struct figures *figures, const struct progress *progress, int64_t now_us, int64_t utc_us)
 {
-    int64_t missing_us = 0, frames_before = figures->frames;
+    int64_t frames_before = figures->frames;
     figures_hear(figures, now_us);
     figures_add(&figures->frames, progress->frames, &figures->counted.frames);
     figures_add(&figures->duplicated, progress->duplicated, &figures->counted.duplicated);
     figures_add(&figures->dropped, progress->dropped, &figures->counted.dropped);
     if (figures->frames == frames_before)
-        return 0;
+        return;
     if (figures->has_gap) {
-        missing_us = now_us - figures->gap_since_us;
+        figures->last_gap_us = now_us - figures->gap_since_us;
         figures_close_gap(figures, now_us);
     }
     figures->last_frame_us = now_us;
     figures->last_frame_utc_us = utc_us;
-    return missing_us;
 }
 
 void figures_grow(struct figures *figures, int64_t bytes)

@@ -35,6 +35,7 @@ struct figures {
     int64_t gap_counted_us;       // up to when it stands in gap_us
     int64_t gap_us[REASON_COUNT]; // finished parts
     int64_t last_frame_us;
+    int64_t last_gap_us; // how long the last one was that a frame has ended
 
     struct {
         int64_t time_us;
@@ -53,9 +54,8 @@ void figures_unwant(struct figures *figures, int64_t now_us);
 // A run begins.
 void figures_begin(struct figures *figures);
 
-// The run's progress so far. Returns how long frames were missing when its first frame has ended a
-// gap, else 0.
-int64_t figures_progress(
+// The run's progress so far.
+void figures_progress(
     struct figures *figures, const struct progress *progress, int64_t now_us, int64_t utc_us);
 
 // The run's files have grown.

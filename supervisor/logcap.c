@@ -13,13 +13,18 @@
 enum {
     LOGCAP_LINES_MAX = 100,
     LOGCAP_LENGTH_MAX = 500,
+    LOGCAP_LOOK_BACK = 8, // lines among which a repetition is looked for
+    LOGCAP_CODE_DIGITS = 3,
+};
+
+struct logcap_line {
+    char *text;
+    unsigned repeats;
+    unsigned told; // of the repeats
 };
 
 struct logcap {
-    struct {
-        char *text;
-        unsigned repeats;
-    } lines[LOGCAP_LINES_MAX]; // a ring
+    struct logcap_line lines[LOGCAP_LINES_MAX]; // a ring
     size_t first, count;
 };
 
@@ -74,24 +79,69 @@ static char *logcap_clean(const char *line)
     return clean;
 }
 
-unsigned logcap_add(struct logcap *log, const char *line)
+// Whether two lines say the same: all but the values of their numbers is equal.
+static bool logcap_is_same(const char *a, const char *b)
 {
-    char *clean = logcap_clean(line);
-    size_t last = (log->first + log->count + LOGCAP_LINES_MAX - 1) % LOGCAP_LINES_MAX;
-    if (log->count > 0 && strcmp(log->lines[last].text, clean) == 0) {
-        free(clean);
-        return ++log->lines[last].repeats;
+    while (*a != '\0' && *b != '\0') {
+        size_t a_digits = strspn(a, "0123456789"), b_digits = strspn(b, "0123456789");
+        bool is_code = a_digits == LOGCAP_CODE_DIGITS && b_digits == LOGCAP_CODE_DIGITS;
+        if ((a_digits == 0) != (b_digits == 0) || (a_digits == 0 && *a != *b) ||
+            (is_code && strncmp(a, b, a_digits) != 0))
+            return false;
+        a += a_digits ? a_digits : 1;
+        b += b_digits ? b_digits : 1;
     }
-    size_t next = (log->first + log->count) % LOGCAP_LINES_MAX;
+    return *a == *b;
+}
+
+static struct logcap_line *logcap_at(struct logcap *log, size_t index)
+{
+    return &log->lines[(log->first + index) % LOGCAP_LINES_MAX];
+}
+
+// Makes the line at `index` the newest one.
+static void logcap_renew(struct logcap *log, size_t index)
+{
+    struct logcap_line line = *logcap_at(log, index);
+    for (; index + 1 < log->count; index++)
+        *logcap_at(log, index) = *logcap_at(log, index + 1);
+    *logcap_at(log, index) = line;
+}
+
+// Makes the line of which `clean` is a repetition, if there is one, the newest one.
+static bool logcap_repeat(struct logcap *log, const char *clean)
+{
+    for (size_t back = 1; back <= LOGCAP_LOOK_BACK && back <= log->count; back++) {
+        if (!logcap_is_same(logcap_at(log, log->count - back)->text, clean))
+            continue;
+        logcap_renew(log, log->count - back);
+        return true;
+    }
+    return false;
+}
+
+// Makes room for one more line.
+static struct logcap_line *logcap_append(struct logcap *log)
+{
     if (log->count == LOGCAP_LINES_MAX) {
-        free(log->lines[next].text);
+        free(log->lines[log->first].text);
         log->first = (log->first + 1) % LOGCAP_LINES_MAX;
     } else {
         log->count++;
     }
-    log->lines[next].text = clean;
-    log->lines[next].repeats = 1;
-    return 1;
+    struct logcap_line *line = logcap_at(log, log->count - 1);
+    *line = (struct logcap_line){.told = 1};
+    return line;
+}
+
+unsigned logcap_add(struct logcap *log, const char *line)
+{
+    char *clean = logcap_clean(line);
+    bool is_repeated = logcap_repeat(log, clean);
+    struct logcap_line *newest = is_repeated ? logcap_at(log, log->count - 1) : logcap_append(log);
+    free(newest->text);
+    newest->text = clean;
+    return ++newest->repeats;
 }
 
 size_t logcap_count(const struct logcap *log)
@@ -110,4 +160,14 @@ const char *logcap_last(const struct logcap *log)
 {
     unsigned repeats;
     return log->count ? logcap_line(log, log->count - 1, &repeats) : NULL;
+}
+
+void logcap_tell_repeats(struct logcap *log, logcap_repeat_fn tell, void *arg)
+{
+    for (size_t i = 0; i < log->count; i++) {
+        struct logcap_line *line = logcap_at(log, i);
+        if (line->repeats > line->told)
+            tell(arg, line->text, line->repeats - line->told);
+        line->told = line->repeats;
+    }
 }

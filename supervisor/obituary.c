@@ -26,6 +26,8 @@ static const char *obituary_words(const struct obituary_facts *facts)
 {
     if (reason_is_planned(facts->ended_as))
         return NULL;
+    if (facts->end_words != NULL)
+        return facts->end_words;
     if (facts->clue->words != NULL)
         return facts->clue->words;
     return WIFSIGNALED(facts->status) ? NULL : facts->last_line;

@@ -11,6 +11,7 @@ struct obituary_facts {
     const char *stream;
     int status;            // as waitpid(2) gives it
     enum reason ended_as;  // why we ended it; REASON_NONE when we did not
+    const char *end_words; // what explains that; may be NULL
     const char *last_line; // on stderr, of this run; NULL: it said nothing
     const struct clue *clue;
     int64_t life_us;

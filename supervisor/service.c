@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -68,12 +67,9 @@ static char *service_program(const char *name)
 
 static void service_pause(struct service *service, const char *what)
 {
-    uint32_t random = 0;
-    ssize_t ignored = getrandom(&random, sizeof(random), GRND_NONBLOCK);
-    (void)ignored;
     service->failures++;
     service->restarts++;
-    int64_t delay_ms = backoff_delay_ms(service->failures, random);
+    int64_t delay_ms = backoff_pause_ms(service->failures);
     log_err("%s; next start in %.1f s", what, (double)delay_ms / 1000);
     free(service->last_failure);
     service->last_failure = xstrdup(what);

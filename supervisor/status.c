@@ -100,6 +100,15 @@ static void status_add_run(json_t *object, const struct stream *stream, int64_t 
     free(path);
 }
 
+// How long until the next start, as far as is known: the end of its pause, or its turn.
+static int64_t status_next_start_us(const struct stream *stream, int64_t now_us)
+{
+    if (stream->turn.is_queued)
+        return start_queue_turn_us(&stream->host->starts, &stream->turn, now_us);
+    double left_s = ev_timer_remaining(stream->host->loop, (ev_timer *)&stream->timer);
+    return left_s > 0 ? (int64_t)(left_s * US_PER_SECOND) : 0;
+}
+
 json_t *status_stream(const struct daemon *daemon, const struct stream *stream, bool with_log)
 {
     int64_t now_us = time_monotonic_us();
@@ -112,10 +121,9 @@ json_t *status_stream(const struct daemon *daemon, const struct stream *stream, 
     status_add_usage(object, &stream->usage);
     if (stream->child != NULL)
         status_add_run(object, stream, now_us);
-    if (stream->state == STREAM_WAITING) {
-        double left = ev_timer_remaining(stream->host->loop, (ev_timer *)&stream->timer);
-        json_object_set_new(object, "next_start_ms", json_integer((json_int_t)(left * 1000)));
-    }
+    if (stream->state == STREAM_WAITING)
+        json_object_set_new(
+            object, "next_start_ms", json_integer(status_next_start_us(stream, now_us) / 1000));
     json_object_set_new(object, "disabled_by_command",
         json_boolean(disabled_has(&daemon->disabled, stream->camera, stream->name)));
     if (with_log)

@@ -6,6 +6,7 @@
 #define VITALITY_GRACE_US (2 * US_PER_SECOND)
 #define VITALITY_PROBE_US (10 * US_PER_SECOND)
 #define VITALITY_NO_FRAMES_US (60 * US_PER_SECOND)
+#define VITALITY_NO_FIRST_FRAME_US (300 * US_PER_SECOND)
 #define VITALITY_FILE_AGE_MAX_US (3600 * US_PER_SECOND)
 #define VITALITY_FILE_SIZE_MAX (INT64_C(4) << 30)
 
@@ -52,7 +53,9 @@ enum reason vitality_judge(
                                                  : 4 * timeout_us + VITALITY_PROBE_US;
     if (now_us - vitality->sign_us > silence_us)
         return REASON_STALLED;
-    if (now_us - vitality->frame_us > vitality_max(4 * timeout_us, VITALITY_NO_FRAMES_US))
+    // The first frame is a key frame, and a camera may send one in a long while only.
+    int64_t patience_us = vitality->frames > 0 ? VITALITY_NO_FRAMES_US : VITALITY_NO_FIRST_FRAME_US;
+    if (now_us - vitality->frame_us > vitality_max(4 * timeout_us, patience_us))
         return REASON_NO_FRAMES;
     int64_t age_max_us = vitality_max(2 * segment_us, VITALITY_FILE_AGE_MAX_US);
     if (vitality->file_us != 0 &&

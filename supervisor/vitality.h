@@ -30,7 +30,8 @@ void vitality_file(struct vitality *vitality, int64_t number, int64_t size, int6
 void vitality_forgive(struct vitality *vitality, int64_t now_us);
 
 // Why ffmpeg should be ended, or REASON_NONE: stalled (neither progress nor growth for about twice
-// the socket timeout), no_frames (progress blocks go on, their frames do not), no_keyframe (a
+// the socket timeout), no_frames (progress blocks go on, but there is no new
+// frame for a minute, or no first one for five), no_keyframe (a
 // segment is open for an hour, or has grown to 4 GiB).
 enum reason vitality_judge(
     const struct vitality *vitality, int64_t timeout_us, int64_t segment_us, int64_t now_us);
