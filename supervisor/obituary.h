@@ -15,6 +15,7 @@ struct obituary_facts {
     const char *last_line; // on stderr, of this run; NULL: it said nothing
     const struct clue *clue;
     int64_t life_us;
+    int64_t timeout_us; // the socket's; 0: not known
     int64_t frames;
 };
 

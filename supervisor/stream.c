@@ -423,6 +423,7 @@ static void stream_judge(struct stream *stream, int64_t now_us)
     if (reason == REASON_NONE)
         return;
     log_debug("%s/%s: ffmpeg is ended (%s)", stream->camera, stream->name, reason_name(reason));
+    stream_set_reason(stream, reason, words); // a frozen ffmpeg may take long to end
     stream_set_end(stream, reason, words);
     stream_event(stream, STREAM_EVENT_FAILING);
 }

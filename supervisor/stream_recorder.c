@@ -77,6 +77,7 @@ static void stream_recorder_write_obituary(
         .last_line = stream->has_spoken ? logcap_last(stream->log) : NULL,
         .clue = &stream->clue,
         .life_us = now_us - stream->launch_us,
+        .timeout_us = stream->config ? stream->config->recording.timeout_us : 0,
         .frames = stream->progress.frames,
     };
     obituary_compose(obituary, &facts);

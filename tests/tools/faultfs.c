@@ -4,6 +4,7 @@
 //
 //   nolease   fcntl(F_SETLEASE) fails with EINVAL
 //   nobtime   statx reports no birth time
+//   nospace   write fails with ENOSPC
 //   nfs       statfs and fstatfs report an NFS
 //
 // Two more variables: FAULT_PATH=PATTERN, only files whose path contains it; FAULT_PROGRAM=NAME,
@@ -63,6 +64,15 @@ int fcntl(int fd, int cmd, ...)
     arg = va_arg(ap, long);
     va_end(ap);
     return set_lease(fd, cmd, arg);
+}
+
+ssize_t write(int fd, const void *data, size_t size)
+{
+    if (fault_is_on("nospace", fd, NULL)) {
+        errno = ENOSPC;
+        return -1;
+    }
+    return syscall(SYS_write, fd, data, size);
 }
 
 int statx(

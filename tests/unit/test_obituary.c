@@ -81,8 +81,46 @@ static void test_ends(void **state)
     (void)state;
 }
 
+static void test_a_camera_that_never_answers_has_timed_out(void **state)
+{
+    static const char blame[] = "[error] pipe:3: Invalid data found when processing input";
+    static const struct {
+        int64_t life_us, timeout_us, frames;
+        const char *last;
+        enum reason reason;
+    } table[] = {
+        {5200000, 5000000, 0, blame, REASON_TIMEOUT},
+        {4900000, 5000000, 0, blame, REASON_UNKNOWN}, // it did answer, with nonsense
+        {5200000, 5000000, 9, blame, REASON_UNKNOWN},
+        {5200000, 0, 0, blame, REASON_UNKNOWN},
+        {5200000, 5000000, 0, "something else", REASON_UNKNOWN},
+        {5200000, 5000000, 0, NULL, REASON_UNKNOWN},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
+        struct obituary obituary;
+        struct clue clue = {0};
+        const struct obituary_facts facts = {
+            .camera = "door",
+            .stream = "main",
+            .status = EXIT_1,
+            .last_line = table[i].last,
+            .clue = &clue,
+            .life_us = table[i].life_us,
+            .timeout_us = table[i].timeout_us,
+            .frames = table[i].frames,
+        };
+        obituary_compose(&obituary, &facts);
+        assert_int_equal(obituary.reason, table[i].reason);
+        obituary_fini(&obituary);
+    }
+    (void)state;
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_ends)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_a_camera_that_never_answers_has_timed_out),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
