@@ -287,18 +287,41 @@ enum catalog_status catalog_run_get(struct catalog *catalog, int64_t stream_id, 
     return CATALOG_OK;
 }
 
+// Whether the catalog knows already that the run has ended.
+static enum catalog_status catalog_run_over(
+    struct catalog *catalog, const struct catalog_run *run, bool *over, char **cause)
+{
+    int64_t found;
+    enum catalog_status status = catalog_db_integer(&catalog->db, &found, cause,
+        "SELECT 1 FROM run WHERE stream_id = ? AND run = ? AND end_us IS NOT NULL", "ii",
+        run->stream_id, run->run);
+    *over = status == CATALOG_OK;
+    return status == CATALOG_NONE ? CATALOG_OK : status;
+}
+
 enum catalog_status catalog_run_put(
     struct catalog *catalog, const struct catalog_run *run, char **cause)
 {
     const struct segtime *time = &run->time;
-    return catalog_db_run(&catalog->db, cause,
-        "INSERT OR REPLACE INTO run (stream_id, run, start_us, end_us, reason, detail, anchor_us,"
-        " next_start_us, next_media_us)"
-        " VALUES (?1, ?2, ?3, nullif(?4, 0), ?5, ?6, iif(?7, ?8, NULL), iif(?9, ?10, NULL),"
-        " iif(?9, ?11, NULL))",
-        "iiiittiiiii", run->stream_id, run->run, run->start_us, run->end_us, run->reason,
-        run->detail, (int64_t)time->anchored, time->anchor_us, (int64_t)time->placed,
-        time->next_start_us, time->next_media_us);
+    bool over = true;
+    enum catalog_status status = CATALOG_OK;
+    if (run->end_us != 0)
+        status = catalog_run_over(catalog, run, &over, cause);
+    if (status == CATALOG_OK)
+        status = catalog_db_run(&catalog->db, cause,
+            "INSERT INTO run (stream_id, run, start_us, end_us, reason, detail, anchor_us,"
+            " next_start_us, next_media_us)"
+            " VALUES (?1, ?2, ?3, nullif(?4, 0), ?5, ?6, iif(?7, ?8, NULL), iif(?9, ?10, NULL),"
+            " iif(?9, ?11, NULL)) ON CONFLICT DO UPDATE SET start_us = excluded.start_us,"
+            " end_us = excluded.end_us, reason = excluded.reason, detail = excluded.detail,"
+            " anchor_us = excluded.anchor_us, next_start_us = excluded.next_start_us,"
+            " next_media_us = excluded.next_media_us",
+            "iiiittiiiii", run->stream_id, run->run, run->start_us, run->end_us, run->reason,
+            run->detail, (int64_t)time->anchored, time->anchor_us, (int64_t)time->placed,
+            time->next_start_us, time->next_media_us);
+    if (status == CATALOG_OK && !over)
+        status = catalog_outage_run_ended(catalog, run, cause);
+    return status;
 }
 
 enum catalog_status catalog_runs_expire(
@@ -306,8 +329,10 @@ enum catalog_status catalog_runs_expire(
 {
     return catalog_db_run(&catalog->db, cause,
         "DELETE FROM run WHERE stream_id = ?1 AND run < ?2 / 1000 AND end_us < ?2"
-        " AND NOT EXISTS (SELECT 1 FROM segment WHERE segment.stream_id = run.stream_id"
-        " AND segment.run = run.run)",
+        " AND NOT EXISTS (SELECT 1 FROM stretch WHERE stretch.stream_id = run.stream_id"
+        " AND stretch.run = run.run)"
+        " AND NOT EXISTS (SELECT 1 FROM outage WHERE outage.stream_id = run.stream_id"
+        " AND outage.run = run.run AND outage.end_us IS NULL)",
         "ii", stream_id, before_us);
 }
 

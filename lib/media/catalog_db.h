@@ -12,7 +12,7 @@ struct sqlite3;
 struct sqlite3_stmt;
 
 enum {
-    CATALOG_STATEMENTS_MAX = 40,
+    CATALOG_STATEMENTS_MAX = 96,
 };
 
 struct catalog_db {

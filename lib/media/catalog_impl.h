@@ -4,7 +4,54 @@
 #include "lib/media/catalog_db.h"
 #include "lib/media/frames.h"
 
+#define CATALOG_HOUR_US (INT64_C(3600) * 1000000)
+
 struct catalog {
     struct catalog_db db;
     struct frames frames;
 };
+
+// A LIMIT: 0 is none.
+int64_t catalog_limit(size_t limit);
+
+// --- catalog_stretch.c: what a segment has in common with its neighbours ---
+
+// CATALOG_OK where the segment of that identity has a row, CATALOG_NONE where it has none.
+enum catalog_status catalog_stretch_has(
+    struct catalog *catalog, int64_t stream_id, int64_t run, uint32_t number, char **cause);
+
+// Notes the segment in the stretch that it belongs to, which is made where there is none.
+enum catalog_status catalog_stretch_add(
+    struct catalog *catalog, const struct catalog_segment *segment, int64_t *id, char **cause);
+enum catalog_status catalog_stretch_remove(
+    struct catalog *catalog, int64_t id, uint32_t number, char **cause);
+
+// The numbers of a stretch start at a multiple of this.
+enum {
+    CATALOG_STRETCH_NUMBERS = 64,
+};
+
+// --- catalog_total.c: sums, kept with each row. Adding comes before the row, removing after it.
+// ---
+
+enum catalog_status catalog_total_add(
+    struct catalog *catalog, const struct catalog_segment *segment, char **cause);
+enum catalog_status catalog_total_remove(
+    struct catalog *catalog, const struct catalog_segment *segment, char **cause);
+
+// --- catalog_outage.c ---
+
+// A run has ended; called once, after its row was written.
+enum catalog_status catalog_outage_run_ended(
+    struct catalog *catalog, const struct catalog_run *run, char **cause);
+
+// Footage of a run has come.
+enum catalog_status catalog_outage_footage(
+    struct catalog *catalog, const struct catalog_segment *segment, char **cause);
+
+// --- catalog_segment.c ---
+
+// Starts the search for the spans (start, duration) of a stream's segments that intersect
+// [start_us, end_us), ascending.
+enum catalog_status catalog_spans_start(struct catalog *catalog, struct sqlite3_stmt **row,
+    int64_t stream_id, int64_t start_us, int64_t end_us, char **cause);

@@ -134,7 +134,7 @@ def index_archive(build, segments, data):
             return []
         with sqlite3.connect(f"file:{catalog}?mode=ro", uri=True) as database:
             try:
-                return database.execute("SELECT start_us, end_us FROM segment ORDER BY start_us").fetchall()
+                return database.execute("SELECT start_us, end_us FROM footage ORDER BY start_us").fetchall()
             except sqlite3.OperationalError:
                 return []
 

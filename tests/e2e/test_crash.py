@@ -277,7 +277,7 @@ def test_ended_after_the_link_before_the_commit(lab, build):
     keepframe = end_indexer_at(lab, f"link:{SEGMENT}:1:after")
     path = crashed_file(keepframe)
     assert path.stat().st_nlink == 2, "it is not linked into the volume"
-    number = "SELECT count(*) FROM segment WHERE number = 1"
+    number = "SELECT count(*) FROM footage WHERE number = 1"
     assert keepframe.catalog(number) == [(0,)]
     assert_recovered(keepframe, build, media.frame_hashes(path))
 
@@ -286,6 +286,6 @@ def test_ended_after_the_commit_before_the_unlink(lab, build):
     keepframe = end_indexer_at(lab, f"unlink:{SEGMENT}:1:before")
     path = crashed_file(keepframe)
     assert path.stat().st_nlink == 2, "it is not linked into the volume"
-    number = "SELECT count(*) FROM segment WHERE number = 1"
+    number = "SELECT count(*) FROM footage WHERE number = 1"
     assert keepframe.catalog(number) == [(1,)]
     assert_recovered(keepframe, build, media.frame_hashes(path))

@@ -29,7 +29,7 @@ def check_rows_and_files_agree(keepframe):
     """After a clean stop."""
     keepframe.stop()
     rows = [f"yard/main/{run}-{number:06}"
-            for run, number in keepframe.catalog("SELECT run, number FROM segment")]
+            for run, number in keepframe.catalog("SELECT run, number FROM footage")]
     files = [media.identity_of(path) for path in keepframe.volume_files()]
     assert sorted(rows) == sorted(files)
 

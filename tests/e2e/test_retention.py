@@ -74,8 +74,7 @@ def test_min_free_deletes_the_oldest_and_recording_goes_on(lab, small_disk, whol
 
 def assert_rows_and_files_agree(keepframe):
     rows = keepframe.catalog(
-        "SELECT s.camera || '/' || s.stream || '/' || g.run || '-' || printf('%06d', g.number), "
-        "g.size_bytes FROM segment g JOIN stream s ON s.id = g.stream_id")
+        "SELECT camera || '/' || stream || '/' || run || '-' || printf('%06d', number), size_bytes FROM footage")
     files = {media.identity_of(path): path.stat().st_size for path in keepframe.volume_files()}
     assert None not in files, "a file of the volume has no identity"
     assert files == dict(rows)

@@ -30,7 +30,7 @@ def own_procs(keepframe):
 
 def assert_all_indexed_after_a_restart(keepframe, build):
     left = [path.name for path in keepframe.cache_files("one")]
-    run = keepframe.catalog("SELECT max(run) FROM segment")[0][0]
+    run = keepframe.catalog("SELECT max(run) FROM footage")[0][0]
     keepframe.start().wait_ready()
     keepframe.wait_for("what was left is sealed", lambda: {
         f"{row.run}-{row.number:06}.mp4" for row in keepframe.sealed("one")} >= set(left))

@@ -1,0 +1,34 @@
+// Outages: why there is no footage of a stream. One goes from the end of a run's footage to the
+// start of the next footage; runs that were tried meanwhile and delivered nothing belong to it.
+// They follow from the runs and segments that are put into the catalog, in whatever order these
+// come.
+#pragma once
+
+#include "lib/media/catalog.h"
+
+struct catalog_outage {
+    int64_t stream_id;
+    int64_t run; // that ended, or the first that was tried: with the stream the outage's identity
+    int64_t start_us;
+    int64_t end_us;   // 0 while it goes on
+    char reason[32];  // of the run's end
+    char detail[256]; // its last words
+    uint64_t attempts;
+    char last_reason[32]; // of the last attempt, empty without any
+    char last_detail[256];
+};
+
+// The outages of a stream that intersect [start_us, end_us), ascending by start, `limit` at most
+// (0: all). One that goes on reaches into all time to come. The array is the caller's (free()).
+enum catalog_status catalog_outages_in(struct catalog *catalog, int64_t stream_id, int64_t start_us,
+    int64_t end_us, size_t limit, struct catalog_outage **outages, size_t *count, char **cause);
+
+// --- Writing (the indexer only) ---
+
+// Stores an outage as it is, replacing what its identity has: for a catalog that is rebuilt.
+enum catalog_status catalog_outage_put(
+    struct catalog *catalog, const struct catalog_outage *outage, char **cause);
+
+// Forgets the outages of a stream that ended before.
+enum catalog_status catalog_outages_expire(
+    struct catalog *catalog, int64_t stream_id, int64_t before_us, char **cause);
