@@ -8,6 +8,7 @@
 #include "indexer/worker.h"
 #include "lib/core/alloc.h"
 #include "lib/core/log.h"
+#include "lib/media/catalog_outage.h"
 
 enum {
     COMMITTER_RETRY_TICKS = 5,  // after a failure, in seconds
@@ -119,8 +120,11 @@ static enum catalog_status committer_expire(
     struct catalog_stream *streams;
     size_t count;
     enum catalog_status status = catalog_streams(catalog, &streams, &count, cause);
-    for (size_t i = 0; status == CATALOG_OK && i < count; i++)
+    for (size_t i = 0; status == CATALOG_OK && i < count; i++) {
         status = catalog_runs_expire(catalog, streams[i].id, commit->before_us, cause);
+        if (status == CATALOG_OK)
+            status = catalog_outages_expire(catalog, streams[i].id, commit->before_us, cause);
+    }
     free(streams);
     return status;
 }

@@ -20,8 +20,9 @@ struct catalog;
 
 enum catalog_status {
     CATALOG_OK = 0,
-    CATALOG_NONE,  // there is no such row
-    CATALOG_BUSY,  // a reader came while no writer lives or the writer starts: try again soon
+    CATALOG_NONE,     // there is no such row
+    CATALOG_BUSY,     // a reader came while no writer lives or the writer starts: try again soon
+    CATALOG_CONFLICT, // another one has that identity
     CATALOG_ERROR, // *cause says what and what to do (a string of the caller's); for this one only
 };
 

@@ -14,6 +14,21 @@ struct catalog {
 // A LIMIT: 0 is none.
 int64_t catalog_limit(size_t limit);
 
+// --- catalog_event.c: UUIDs as they are stored ---
+
+enum {
+    CATALOG_UUID_BYTES = 16,
+};
+
+// The bytes of a UUID's text. Returns false for any other text.
+bool catalog_uuid_parse(const char *text, uint8_t bytes[CATALOG_UUID_BYTES]);
+
+// A column's bytes as text; empty for anything but a UUID.
+void catalog_uuid_column(struct sqlite3_stmt *row, int column, char *text);
+
+// A name or text out of a column; NULL for SQL's NULL.
+char *catalog_text_column(struct sqlite3_stmt *row, int column);
+
 // --- catalog_stretch.c: what a segment has in common with its neighbours ---
 
 // CATALOG_OK where the segment of that identity has a row, CATALOG_NONE where it has none.
@@ -54,4 +69,11 @@ enum catalog_status catalog_outage_footage(
 // Starts the search for the spans (start, duration) of a stream's segments that intersect
 // [start_us, end_us), ascending.
 enum catalog_status catalog_spans_start(struct catalog *catalog, struct sqlite3_stmt **row,
+    int64_t stream_id, int64_t start_us, int64_t end_us, char **cause);
+
+// --- catalog_timeline.c ---
+
+// Starts the search for the hours (number since the epoch, covered time) of a stream that
+// [start_us, end_us) touches, ascending. Hours without footage are missing.
+enum catalog_status catalog_hours_start(struct catalog *catalog, struct sqlite3_stmt **row,
     int64_t stream_id, int64_t start_us, int64_t end_us, char **cause);

@@ -1,156 +1,8 @@
 // The catalog: round trips, searches by time, totals and rollup against a model of the test's own,
-// readers beside a living, a dead and a gone writer, versions.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
+// versions.
+#include "tests/unit/catalog.h"
 
-#include <dirent.h>
-#include <fcntl.h>
-#include <grp.h>
-#include <inttypes.h>
-#include <limits.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-#include <sqlite3.h>
-
-#include "lib/core/alloc.h"
-#include "lib/core/timeutil.h"
-#include "lib/media/catalog.h"
 #include "lib/media/catalog_schema.h"
-
-#define HOUR_US (INT64_C(3600) * 1000000)
-#define NOON_US INT64_C(1774958400000000) // 2026-03-31 12:00 UTC
-
-// An H.264 sample entry, 640×360, with a sequence and a picture parameter set of two bytes each.
-static const uint8_t test_entry[] = {0, 0, 0, 105, 'a', 'v', 'c', '1', 0, 0, 0, 0, 0, 0, 0, 1, 0, 0,
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x02, 0x80, 0x01, 0x68, 0, 0x48, 0, 0, 0, 0x48, 0, 0,
-    0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-    0, 0, 0, 0, 0, 0, 0, 0x18, 0xff, 0xff, 0, 0, 0, 19, 'a', 'v', 'c', 'C', 1, 0x64, 0x00, 0x1f,
-    0xff, 0xe1, 0, 0, 1, 0, 0};
-
-struct fixture {
-    char directory[64];
-    struct catalog *catalog;
-    int64_t stream_id;
-    int64_t volume_id;
-    int64_t codec_id;
-};
-
-static char *cause; // of the call that failed last
-
-#define CHECK(call)                                                                                \
-    do {                                                                                           \
-        enum catalog_status check_status = (call);                                                 \
-        if (check_status != CATALOG_OK)                                                            \
-            fail_msg(                                                                              \
-                "%d: %s", check_status, check_status == CATALOG_ERROR ? cause : "not CATALOG_OK"); \
-    } while (0)
-
-static void fixture_open(struct fixture *fixture)
-{
-    fixture->catalog = catalog_open_writer(fixture->directory, &cause);
-    if (fixture->catalog == NULL)
-        fail_msg("%s", cause);
-}
-
-static int fixture_make(void **state)
-{
-    struct fixture *fixture = xcalloc(1, sizeof(*fixture));
-    snprintf(fixture->directory, sizeof(fixture->directory), "/tmp/test_catalog.XXXXXX");
-    assert_non_null(mkdtemp(fixture->directory));
-    fixture_open(fixture);
-    CHECK(catalog_begin(fixture->catalog, &cause));
-    CHECK(catalog_stream_add(fixture->catalog, "yard", "main", &fixture->stream_id, &cause));
-    CHECK(catalog_volume_add(fixture->catalog, "00000000-0000-4000-8000-000000000001", "/srv/video",
-        &fixture->volume_id, &cause));
-    CHECK(catalog_codec_add(
-        fixture->catalog, test_entry, sizeof(test_entry), &fixture->codec_id, &cause));
-    CHECK(catalog_commit(fixture->catalog, &cause));
-    *state = fixture;
-    return 0;
-}
-
-static void directory_remove(const char *path)
-{
-    DIR *dir = opendir(path);
-    for (struct dirent *entry; dir && (entry = readdir(dir)) != NULL;) {
-        char *file = xasprintf("%s/%s", path, entry->d_name);
-        unlink(file);
-        free(file);
-    }
-    if (dir != NULL)
-        closedir(dir);
-    rmdir(path);
-}
-
-static int fixture_free(void **state)
-{
-    struct fixture *fixture = *state;
-    catalog_close(fixture->catalog);
-    directory_remove(fixture->directory);
-    free(fixture);
-    return 0;
-}
-
-// A row with every field distinct, so that a swapped column shows.
-static struct catalog_segment test_segment(
-    const struct fixture *fixture, int64_t start_us, int64_t duration_us, uint32_t number)
-{
-    return (struct catalog_segment){
-        .stream_id = fixture->stream_id,
-        .start_us = start_us,
-        .end_us = start_us + duration_us,
-        .run = 1774950000000,
-        .number = number,
-        .volume_id = fixture->volume_id,
-        .size_bytes = 5000000 + number,
-        .media_offset = 1201,
-        .media_end = 4999002,
-        .utc_offset_s = 7200,
-        .video =
-            {
-                .codec_id = fixture->codec_id,
-                .summary =
-                    {
-                        .kind = MEDIA_VIDEO,
-                        .timescale = 90000,
-                        .start = 123456789012,
-                        .first_presentation = -3000,
-                        .least_composition = -6001,
-                        .greatest_composition = 9002,
-                        .last_duration = 3003,
-                        .counts = {1500, 30, 120, 4, 5, 6, 4800007, 5400008},
-                    },
-            },
-    };
-}
-
-static void segment_set_key(struct catalog_segment *segment)
-{
-    struct segment_id id = {"yard", "main", segment->run, segment->number};
-    char key[SEGMENT_KEY_SIZE];
-    segment_key_format(&id, segment->start_us, segment->utc_offset_s, key);
-    segment->key = xstrdup(key);
-}
-
-static enum catalog_status segment_add(struct fixture *fixture, struct catalog_segment *segment)
-{
-    if (segment->key == NULL)
-        segment_set_key(segment);
-    CHECK(catalog_begin(fixture->catalog, &cause));
-    enum catalog_status status = catalog_segment_add(fixture->catalog, segment, &cause);
-    if (status == CATALOG_OK)
-        return catalog_commit(fixture->catalog, &cause);
-    catalog_rollback(fixture->catalog);
-    return status;
-}
 
 static void assert_segment_equal(
     const struct catalog_segment *left, const struct catalog_segment *right)
@@ -217,26 +69,6 @@ static void the_computed_key_takes_no_room(void **state)
     assert_int_equal(sqlite3_step(row), SQLITE_ROW);
     assert_int_equal(sqlite3_column_int(row, 0), 0);
     sqlite3_finalize(row);
-    sqlite3_close(handle);
-    free(path);
-}
-
-static size_t count_in(struct fixture *fixture, int64_t start_us, int64_t end_us)
-{
-    struct catalog_segments found;
-    CHECK(catalog_segments_in(
-        fixture->catalog, fixture->stream_id, start_us, end_us, INT64_MIN, 0, &found, &cause));
-    size_t count = found.count;
-    catalog_segments_fini(&found);
-    return count;
-}
-
-static void execute(const struct fixture *fixture, const char *sql)
-{
-    sqlite3 *handle;
-    char *path = xasprintf("%s/catalog.db", fixture->directory);
-    assert_int_equal(sqlite3_open(path, &handle), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(handle, sql, NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(handle);
     free(path);
 }
@@ -733,75 +565,7 @@ static void frames_are_found_when_the_start_moved_past_midnight(void **state)
     }
 }
 
-// --- Readers ---
-
-// Opens and reads as a reader that may read our group's files and write nothing. Returns the
-// number of segments, or 100 + the status.
-static int read_as_other_user(const char *directory)
-{
-    struct catalog *reader;
-    struct catalog_segments found;
-    if (geteuid() == 0 && (setgroups(0, NULL) < 0 || setresuid(65534, 65534, 65534) < 0))
-        return 99;
-    enum catalog_status status = catalog_open_reader(directory, &reader, &cause);
-    if (status != CATALOG_OK)
-        return 100 + (int)status;
-    status = catalog_segments_in(reader, 1, 0, INT64_MAX, INT64_MIN, 0, &found, &cause);
-    int count = status == CATALOG_OK ? (int)found.count : 100 + (int)status;
-    if (status == CATALOG_OK)
-        catalog_segments_fini(&found);
-    catalog_close(reader);
-    return count;
-}
-
-static int other_user(const char *directory)
-{
-    pid_t child = fork();
-    if (child == 0)
-        _exit(read_as_other_user(directory));
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFEXITED(status));
-    return WEXITSTATUS(status);
-}
-
-static void write_and_die(const struct fixture *fixture, uint32_t number)
-{
-    pid_t child = fork();
-    if (child == 0) {
-        struct fixture own = *fixture;
-        own.catalog = catalog_open_writer(own.directory, &cause);
-        struct catalog_segment segment = test_segment(&own, NOON_US, 1000000, number);
-        if (own.catalog == NULL || segment_add(&own, &segment) != CATALOG_OK)
-            _exit(1);
-        raise(SIGKILL);
-    }
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFSIGNALED(status));
-}
-
-static void another_user_reads_beside_a_living_a_dead_and_a_gone_writer(void **state)
-{
-    struct fixture *fixture = *state;
-    assert_int_equal(chmod(fixture->directory, 0750), 0);
-    struct catalog_segment segment = test_segment(fixture, NOON_US, 1000000, 0);
-    CHECK(segment_add(fixture, &segment));
-    catalog_segment_fini(&segment);
-    assert_int_equal(other_user(fixture->directory), 1);
-    // What is committed later is seen by a reader that comes later.
-    segment = test_segment(fixture, NOON_US, 1000000, 1);
-    CHECK(segment_add(fixture, &segment));
-    catalog_segment_fini(&segment);
-    assert_int_equal(other_user(fixture->directory), 2);
-    catalog_close(fixture->catalog);
-    fixture->catalog = NULL;
-    assert_int_equal(other_user(fixture->directory), 2);
-    write_and_die(fixture, 2);
-    assert_int_equal(other_user(fixture->directory), 3);
-    fixture_open(fixture);
-    assert_int_equal(other_user(fixture->directory), 3);
-}
+// --- Readers (of other processes: test_catalog_processes) ---
 
 static void a_reader_before_the_first_writer_is_told_to_come_again(void **state)
 {
@@ -813,20 +577,6 @@ static void a_reader_before_the_first_writer_is_told_to_come_again(void **state)
     assert_int_equal(catalog_open_reader(directory, &reader, &cause), CATALOG_BUSY);
     assert_null(cause);
     directory_remove(directory);
-}
-
-static void a_reader_without_an_index_is_told_to_come_again(void **state)
-{
-    struct fixture *fixture = *state;
-    if (geteuid() != 0)
-        skip(); // its own user's reader would make one
-    catalog_close(fixture->catalog);
-    fixture->catalog = NULL;
-    assert_int_equal(chmod(fixture->directory, 0750), 0);
-    char *index = xasprintf("%s/catalog.db-shm", fixture->directory);
-    assert_int_equal(unlink(index), 0);
-    free(index);
-    assert_int_equal(other_user(fixture->directory), 100 + CATALOG_BUSY);
 }
 
 static void a_reader_that_stays_sees_what_is_committed_later(void **state)
@@ -874,16 +624,6 @@ static void a_newer_catalog_is_refused(void **state)
     assert_int_equal(catalog_open_reader(fixture->directory, &reader, &cause), CATALOG_BUSY);
 }
 
-static int64_t integer_in(const char *path, const char *sql)
-{
-    struct catalog_db db;
-    int64_t value = -1;
-    CHECK(catalog_db_open(&db, path, false, 0, &cause));
-    CHECK(catalog_db_integer(&db, &value, &cause, sql, ""));
-    catalog_db_close(&db);
-    return value;
-}
-
 static void a_migration_is_whole_or_not_and_leaves_a_copy(void **state)
 {
     struct fixture *fixture = *state;
@@ -898,15 +638,15 @@ static void a_migration_is_whole_or_not_and_leaves_a_copy(void **state)
     assert_int_equal(
         catalog_schema_migrate(&db, &(struct catalog_steps){broken, 2}, &cause), CATALOG_ERROR);
     free(cause);
-    assert_int_equal(integer_in(path, "PRAGMA user_version"), 1);
+    assert_int_equal(integer_in_file(path, "PRAGMA user_version"), 1);
     assert_int_equal(
-        integer_in(path, "SELECT count(*) FROM sqlite_schema WHERE name = 'added'"), 0);
+        integer_in_file(path, "SELECT count(*) FROM sqlite_schema WHERE name = 'added'"), 0);
     CHECK(catalog_schema_migrate(&db, &(struct catalog_steps){right, 2}, &cause));
     catalog_db_close(&db);
-    assert_int_equal(integer_in(path, "PRAGMA user_version"), 2);
-    assert_int_equal(integer_in(path, "SELECT x FROM added"), 1);
-    assert_int_equal(integer_in(copy, "PRAGMA user_version"), 1);
-    assert_int_equal(integer_in(copy, "SELECT count(*) FROM stream"), 1);
+    assert_int_equal(integer_in_file(path, "PRAGMA user_version"), 2);
+    assert_int_equal(integer_in_file(path, "SELECT x FROM added"), 1);
+    assert_int_equal(integer_in_file(copy, "PRAGMA user_version"), 1);
+    assert_int_equal(integer_in_file(copy, "SELECT count(*) FROM stream"), 1);
     free(copy);
     free(path);
 }
@@ -929,9 +669,7 @@ int main(void)
         CATALOG_TEST(frames_are_kept_by_day_and_go_with_their_last_row),
         CATALOG_TEST(frames_that_are_rolled_back_are_not_there),
         CATALOG_TEST(frames_are_found_when_the_start_moved_past_midnight),
-        CATALOG_TEST(another_user_reads_beside_a_living_a_dead_and_a_gone_writer),
         cmocka_unit_test(a_reader_before_the_first_writer_is_told_to_come_again),
-        CATALOG_TEST(a_reader_without_an_index_is_told_to_come_again),
         CATALOG_TEST(a_reader_that_stays_sees_what_is_committed_later),
         CATALOG_TEST(a_newer_catalog_is_refused),
         CATALOG_TEST(a_migration_is_whole_or_not_and_leaves_a_copy),
