@@ -9,3 +9,6 @@ void api_health(struct worker *worker, const struct request *request, struct rep
 void api_cameras(struct worker *worker, const struct request *request, struct reply *reply);
 void api_camera(struct worker *worker, const struct request *request, struct reply *reply);
 void api_segments(struct worker *worker, const struct request *request, struct reply *reply);
+
+// In api_probe.c.
+json_t *api_probe(const struct request *request, struct reply *reply);

@@ -183,7 +183,7 @@ int http_ping(struct http *http)
     return -1;
 }
 
-bool http_suspend(struct http *http, struct MHD_Connection *connection, struct io_job *job)
+bool http_hold(struct http *http, struct MHD_Connection *connection)
 {
     pthread_mutex_lock(&http->mutex);
     bool closing = http->closing;
@@ -192,8 +192,15 @@ bool http_suspend(struct http *http, struct MHD_Connection *connection, struct i
     pthread_mutex_unlock(&http->mutex);
     if (closing)
         return false;
-    // Before the job can be done and resume it.
     MHD_suspend_connection(connection);
+    return true;
+}
+
+bool http_suspend(struct http *http, struct MHD_Connection *connection, struct io_job *job)
+{
+    // Before the job can be done and resume it.
+    if (!http_hold(http, connection))
+        return false;
     io_submit(http->io, job);
     return true;
 }
@@ -243,14 +250,15 @@ static struct MHD_Daemon *http_start(struct http *http, int fd)
         http_notify_connection, http, MHD_OPTION_END);
 }
 
-struct http *http_open(const char *listen, struct io *io, struct traffic *traffic, char **cause)
+struct http *http_open(const char *listen, const struct http_helpers *helpers, char **cause)
 {
     int fd = http_listen(listen, cause);
     if (fd < 0)
         return NULL;
     struct http *http = xcalloc(1, sizeof(*http));
-    http->io = io;
-    http->traffic = traffic;
+    http->io = helpers->io;
+    http->asker = helpers->asker;
+    http->traffic = helpers->traffic;
     pthread_mutex_init(&http->mutex, NULL);
     pthread_cond_init(&http->idle, NULL);
     http->address = http_socket_address(fd);

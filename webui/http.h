@@ -1,11 +1,12 @@
 // The HTTP server, on libmicrohttpd: connections, limits, deadlines, and the way from a request to
 // its route's handler and back. Its one thread never blocks: whatever may is a job of the I/O
-// thread, for which the connection is suspended.
+// thread, or put to the supervisor by the asker's, and the connection is suspended meanwhile.
 #pragma once
 
 #include <stdint.h>
 
 struct http;
+struct asker;
 struct io;
 struct traffic;
 
@@ -15,14 +16,22 @@ enum {
     HTTP_HEADER_SIZE_MAX = 32 * 1024,
     HTTP_IDLE_TIMEOUT_S = 120,      // without a byte moved
     HTTP_HEADER_TIMEOUT_S = 15,     // from connecting to the end of the header
+    HTTP_BODY_TIMEOUT_S = 15,       // from there to the end of a request's body
+    HTTP_BODY_SIZE_MAX = 16 * 1024, // of a request
     HTTP_KEEP_ALIVE_TIMEOUT_S = 60, // from the end of one answer to the next request's header
     HTTP_BLOCK_SIZE = 128 * 1024,
     HTTP_NOTSENT_LOWAT = 256 * 1024,
 };
 
-// Listens on "ADDRESS:PORT" and answers from now on; what it answers is counted in `traffic`, which
-// must outlive it. Returns NULL with *cause set on failure.
-struct http *http_open(const char *listen, struct io *io, struct traffic *traffic, char **cause);
+// Who does the work. All must outlive the server.
+struct http_helpers {
+    struct io *io;
+    struct asker *asker;
+    struct traffic *traffic; // counts what is answered
+};
+
+// Listens on "ADDRESS:PORT" and answers from now on. Returns NULL with *cause set on failure.
+struct http *http_open(const char *listen, const struct http_helpers *helpers, char **cause);
 
 // The address as bound, "ADDRESS:PORT".
 const char *http_address(const struct http *http);

@@ -6,6 +6,7 @@
 #include "lib/core/alloc.h"
 #include "lib/core/log.h"
 #include "lib/core/timeutil.h"
+#include "webui/http_guard.h"
 #include "webui/http_range.h"
 #include "webui/http_server.h"
 #include "webui/route.h"
@@ -19,10 +20,12 @@ struct http_exchange {
     char *uri;        // as it came
     char *path;
     struct request request;
+    struct buf body; // of the request
     struct reply reply;
     enum {
         HTTP_EXCHANGE_NEW,
         HTTP_EXCHANGE_READ,  // the header is complete
+        HTTP_EXCHANGE_BODY,  // and its body is coming
         HTTP_EXCHANGE_READY, // the reply is filled
     } state;
 };
@@ -225,6 +228,12 @@ static void http_count(
         traffic_count_bytes(traffic, body_bytes);
 }
 
+static const char *http_method(const struct http_exchange *exchange)
+{
+    const struct route *route = exchange->request.route;
+    return exchange->request.head ? "HEAD" : route && route->command ? "POST" : "GET";
+}
+
 static enum MHD_Result http_answer(struct http_exchange *exchange)
 {
     struct reply *reply = &exchange->reply;
@@ -248,7 +257,7 @@ static enum MHD_Result http_answer(struct http_exchange *exchange)
         return MHD_NO;
     http_add_headers(response, reply);
     http_add_validators(response, reply, &outcome, size);
-    log_debug("%s %s: %u", exchange->request.head ? "HEAD" : "GET", exchange->uri, outcome.status);
+    log_debug("%s %s: %u", http_method(exchange), exchange->uri, outcome.status);
     enum MHD_Result result = MHD_queue_response(exchange->connection, outcome.status, response);
     MHD_destroy_response(response);
     http_count(exchange, outcome.status, streamed, outcome.length);
@@ -280,6 +289,7 @@ void http_exchange_end(void *cls, struct MHD_Connection *connection, void **con_
     *con_cls = NULL;
     http_arm(cls, connection, HTTP_KEEP_ALIVE_TIMEOUT_S);
     reply_fini(&exchange->reply);
+    buf_fini(&exchange->body);
     free(exchange->uri);
     free(exchange->path);
     free(exchange);
@@ -336,6 +346,20 @@ static bool http_split_uri(struct http_exchange *exchange, const char **query)
     return query_unescape(uri, length, false, exchange->path, length + 2);
 }
 
+// Returns false with the reply filled when the route has no such method.
+static bool http_knows_method(struct http_exchange *exchange, const char *method)
+{
+    struct reply *reply = &exchange->reply;
+    bool is_post = exchange->request.route->command != NULL;
+    exchange->request.head = !is_post && strcmp(method, "HEAD") == 0;
+    if (exchange->request.head || strcmp(method, is_post ? "POST" : "GET") == 0)
+        return true;
+    reply_error(reply, 405, "method_not_allowed", NULL, "this address knows %s only",
+        is_post ? "POST" : "GET and HEAD");
+    reply_header(reply, "Allow", is_post ? "POST" : "GET, HEAD");
+    return false;
+}
+
 // Finds the route and reads the parameters. Returns false with the reply filled on failure.
 static bool http_understand(struct http_exchange *exchange, const char *method)
 {
@@ -351,12 +375,8 @@ static bool http_understand(struct http_exchange *exchange, const char *method)
         reply_error(reply, 404, "not_found", NULL, "there is nothing at this address");
         return false;
     }
-    request->head = strcmp(method, "HEAD") == 0;
-    if (!request->head && strcmp(method, "GET") != 0) {
-        reply_error(reply, 405, "method_not_allowed", NULL, "this address knows GET and HEAD only");
-        reply_header(reply, "Allow", "GET, HEAD");
+    if (!http_knows_method(exchange, method))
         return false;
-    }
     if (!query_parse(query, request->route->rules, request->values, &error)) {
         reply_error(reply, 400, error.code, error.field, "%s", error.message);
         return false;
@@ -372,40 +392,109 @@ static bool http_has_body(struct MHD_Connection *connection)
            http_header(connection, "Transfer-Encoding") != NULL;
 }
 
+// Returns false with the reply filled when the request's body, or the lack of one, or where it
+// comes from, is not as its route wants it.
+static bool http_check_body(struct http_exchange *exchange)
+{
+    struct MHD_Connection *connection = exchange->connection;
+    if (exchange->request.route->command == NULL) {
+        if (!http_has_body(connection))
+            return true;
+        reply_error(&exchange->reply, 400, "unexpected_body", NULL,
+            "a request to this address has no body");
+        return false;
+    }
+    const struct http_post post = {
+        .content_type = http_header(connection, "Content-Type"),
+        .content_length = http_header(connection, "Content-Length"),
+        .transfer_encoding = http_header(connection, "Transfer-Encoding"),
+        .origin = http_header(connection, "Origin"),
+        .host = http_header(connection, "Host"),
+        .fetch_site = http_header(connection, "Sec-Fetch-Site"),
+    };
+    const char *code, *message;
+    unsigned status = http_guard_check(&post, HTTP_BODY_SIZE_MAX, &code, &message);
+    if (status == 0)
+        return true;
+    reply_error(&exchange->reply, status, code, NULL, "%s", message);
+    return false;
+}
+
+static void http_exchange_asked(void *arg)
+{
+    struct http_exchange *exchange = arg;
+    exchange->state = HTTP_EXCHANGE_READY;
+    http_resume(exchange->http, exchange->connection);
+}
+
+// Puts the command of a POST to the supervisor.
+static enum MHD_Result http_exchange_ask(struct http_exchange *exchange)
+{
+    struct http *http = exchange->http;
+    exchange->request.body = (const char *)exchange->body.data;
+    exchange->request.body_size = exchange->body.size;
+    exchange->state = HTTP_EXCHANGE_READY;
+    json_t *command = exchange->request.route->command(&exchange->request, &exchange->reply);
+    if (command == NULL)
+        return http_answer(exchange);
+    if (!http_hold(http, exchange->connection)) {
+        json_decref(command);
+        return MHD_NO;
+    }
+    if (!asker_put(http->asker, command, &exchange->reply, http_exchange_asked, exchange))
+        http_resume(http, exchange->connection);
+    return MHD_YES;
+}
+
+// The request is complete and understood: has it answered.
+static enum MHD_Result http_exchange_serve(struct http_exchange *exchange)
+{
+    const struct route *route = exchange->request.route;
+    if (route->command != NULL)
+        return http_exchange_ask(exchange);
+    if (route->direct) {
+        exchange->state = HTTP_EXCHANGE_READY;
+        route->handle(NULL, &exchange->request, &exchange->reply);
+        return http_answer(exchange);
+    }
+    exchange->job.run = http_exchange_run;
+    exchange->job.done = http_exchange_done;
+    return http_suspend(exchange->http, exchange->connection, &exchange->job) ? MHD_YES : MHD_NO;
+}
+
 enum MHD_Result http_exchange_handle(void *cls, struct MHD_Connection *connection, const char *url,
     const char *method, const char *version, const char *upload_data, size_t *upload_data_size,
     void **con_cls)
 {
     (void)url;
     (void)version;
-    (void)upload_data;
     struct http *http = cls;
     struct http_exchange *exchange = *con_cls;
+    bool has_body = http_has_body(connection);
     if (exchange->state == HTTP_EXCHANGE_READY)
         return http_answer(exchange);
-    if (exchange->state == HTTP_EXCHANGE_NEW) {
-        exchange->state = HTTP_EXCHANGE_READ;
-        http_arm(http, connection, 0);
-        // No address takes a body: answer at once, the library then closes the connection.
-        if (!http_has_body(connection))
-            return MHD_YES;
+    if (exchange->state == HTTP_EXCHANGE_BODY && *upload_data_size > 0) {
+        // Its length was checked, and the library keeps to it.
+        buf_put(&exchange->body, upload_data, *upload_data_size);
+        *upload_data_size = 0;
+        return MHD_YES;
     }
-    *upload_data_size = 0;
-    bool understood = http_understand(exchange, method);
-    if (understood && http_has_body(connection)) {
-        reply_error(&exchange->reply, 400, "unexpected_body", NULL,
-            "a request to this address has no body");
-        understood = false;
-    }
-    exchange->state = HTTP_EXCHANGE_READY;
-    if (!understood)
-        return http_answer(exchange);
-    if (exchange->request.route->direct) {
-        exchange->request.route->handle(NULL, &exchange->request, &exchange->reply);
-        return http_answer(exchange);
-    }
+    http_arm(http, connection, 0);
+    if (exchange->state == HTTP_EXCHANGE_BODY)
+        return http_exchange_serve(exchange);
+    bool is_new = exchange->state == HTTP_EXCHANGE_NEW;
     exchange->state = HTTP_EXCHANGE_READ;
-    exchange->job.run = http_exchange_run;
-    exchange->job.done = http_exchange_done;
-    return http_suspend(http, connection, &exchange->job) ? MHD_YES : MHD_NO;
+    // With a body that is not wanted: answer at once, the library then closes the connection.
+    if (is_new && !has_body)
+        return MHD_YES;
+    *upload_data_size = 0;
+    if (!http_understand(exchange, method) || !http_check_body(exchange)) {
+        exchange->state = HTTP_EXCHANGE_READY;
+        return http_answer(exchange);
+    }
+    if (!has_body)
+        return http_exchange_serve(exchange);
+    exchange->state = HTTP_EXCHANGE_BODY;
+    http_arm(http, connection, HTTP_BODY_TIMEOUT_S);
+    return MHD_YES;
 }

@@ -8,6 +8,7 @@
 
 #include <microhttpd.h>
 
+#include "webui/asker.h"
 #include "webui/http.h"
 #include "webui/io.h"
 #include "webui/traffic.h"
@@ -23,6 +24,7 @@ struct http_connection {
 struct http {
     struct MHD_Daemon *daemon;
     struct io *io;
+    struct asker *asker;
     struct traffic *traffic;
     char *address;
     pthread_mutex_t mutex; // of what follows
@@ -32,6 +34,10 @@ struct http {
     unsigned suspended; // connections that wait for the I/O thread
     bool closing;
 };
+
+// Suspends a connection until http_resume(), which must follow. Returns false when the server is
+// closing: nothing has happened then.
+bool http_hold(struct http *http, struct MHD_Connection *connection);
 
 // Suspends a connection and submits its job; the job's done() must call http_resume(). Returns
 // false when the server is closing: nothing has happened then.

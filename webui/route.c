@@ -20,6 +20,15 @@ static const struct query_rule route_no_rules[] = {{0}};
         .direct = (is_direct), .rules = (parameters), .handle = (function)                         \
     }
 
+// One that puts a command to the supervisor.
+#define ROUTE_POST(address, needs, function)                                                       \
+    {                                                                                              \
+        .pattern = (address),                                                                      \
+        .permission =                                                                              \
+            (enum route_permission)((needs) + 0 * (int)sizeof(char[(needs) > 0 ? 1 : -1])),        \
+        .rules = route_no_rules, .command = (function)                                             \
+    }
+
 const struct route route_table[] = {
     ROUTE("/", ROUTE_PUBLIC, true, route_no_rules, page_handle),
     ROUTE("/static/api.js", ROUTE_PUBLIC, true, route_no_rules, page_handle),
@@ -34,6 +43,7 @@ const struct route route_table[] = {
     ROUTE("/api/v1/cameras/{camera}", ROUTE_VIEW, false, route_no_rules, api_camera),
     ROUTE("/api/v1/cameras/{camera}/{stream}/segments", ROUTE_VIEW, false, api_segments_rules,
         api_segments),
+    ROUTE_POST("/api/v1/probe", ROUTE_ADMIN, api_probe),
     ROUTE("/video/{camera}/{stream}.mp4", ROUTE_VIEW, false, playback_rules, playback_handle),
     {0},
 };

@@ -16,6 +16,7 @@
 #include "lib/core/log.h"
 #include "lib/core/notify.h"
 #include "lib/core/timeutil.h"
+#include "webui/asker.h"
 #include "webui/http.h"
 #include "webui/io.h"
 #include "webui/pulse.h"
@@ -37,6 +38,7 @@ struct service {
     struct traffic *traffic;
     struct worker *worker;
     struct io *io;
+    struct asker *asker;
     struct http *http;
     struct pulse *pulse;
     struct ev_loop *loop;
@@ -79,16 +81,24 @@ static void service_reload_done(struct io_job *job, bool expired)
     free(reload);
 }
 
+static struct http *service_listen(const struct service *service, const char *listen, char **cause)
+{
+    const struct http_helpers helpers = {service->io, service->asker, service->traffic};
+    return http_open(listen, &helpers, cause);
+}
+
 // Listens on the new address; the old one is given up once that works.
 static void service_move(struct service *service, const char *listen)
 {
     char *cause = NULL;
-    struct http *http = http_open(listen, service->io, service->traffic, &cause);
+    struct http *http = service_listen(service, listen, &cause);
     if (http == NULL) {
         log_err("%s; staying on %s", cause, http_address(service->http));
         free(cause);
         return;
     }
+    // The server can not be closed while somebody waits for the supervisor.
+    asker_cancel(service->asker);
     http_close(service->http);
     service->http = http;
     free(service->listen);
@@ -128,9 +138,10 @@ static int service_open(struct service *service, struct conf *conf, char **cause
     service->traffic = traffic_new();
     service->worker = worker_new(conf, service->traffic);
     service->io = io_start(service->worker, cause);
-    if (service->io == NULL)
+    service->asker = service->io ? asker_new(service->runtime, cause) : NULL;
+    if (service->asker == NULL)
         return SERVICE_FAILURE;
-    service->http = http_open(service->listen, service->io, service->traffic, cause);
+    service->http = service_listen(service, service->listen, cause);
     if (service->http == NULL)
         return SERVICE_CONFIGURATION;
     if (service_write_address(service, cause) < 0)
@@ -266,7 +277,10 @@ static void service_fini(struct service *service)
     // Waiting requests end first: the HTTP server can not stop while one waits.
     if (service->io != NULL)
         io_stop(service->io);
+    if (service->asker != NULL)
+        asker_stop(service->asker);
     http_close(service->http);
+    asker_free(service->asker);
     pulse_free(service->pulse);
     io_free(service->io);
     worker_free(service->worker);

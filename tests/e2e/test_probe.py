@@ -282,3 +282,82 @@ def test_a_stop_does_not_wait_for_a_probe(lab, server):
     keepframe.stop()
     thread.join()
     assert answers[0]["result"]["error"]["code"] == "stopped"
+
+
+def post(keepframe, body, **headers):
+    """One POST; a header of None is left out."""
+    headers = {"Content_Type": "application/json", **headers}
+    text = body if isinstance(body, (bytes, str)) else json.dumps(body)
+    return keepframe.http("POST", "/api/v1/probe", body=text, headers={
+        name.replace("_", "-"): value for name, value in headers.items() if value is not None})
+
+
+def test_over_http(lab, server):
+    """The web interface knows no password: it has the supervisor look, and goes on meanwhile."""
+    camera = lab.camera(MOUNTS["avc"], MOUNTS["hevc"], user="nvr", password=PASSWORD)
+    silent = server()
+    keepframe = lab.keepframe().configure({"door": {
+        "url": camera.url("avc"), "username": "nvr", "password_file": str(camera.password_file),
+        "enabled": False}}).start().wait_ready()
+    login = {"username": "nvr", "password": PASSWORD}
+    address = (keepframe.runtime / "webui.address").read_text().strip()
+    asked = at_once({
+        "configured": lambda: post(keepframe, {"camera": "door"}, Origin=f"http://{address}"),
+        "url": lambda: post(keepframe, {"url": camera.url("hevc"), **login}),
+        "wrong": lambda: post(keepframe, {"url": camera.url("avc"), **login, "password": "x"}),
+        "silent": lambda: post(keepframe, {"url": silent.url, "username": None}),
+        # Meanwhile others are served.
+        "health": lambda: keepframe.wait_for(
+            "a camera is asked and all is well",
+            lambda: silent.held and keepframe.get("/healthz").status == 200)})
+    for name in ("configured", "url", "wrong", "silent"):
+        assert_clean(asked[name].body, forms_of(PASSWORD), name)
+        asked[name] = asked[name].expect(200).json
+    assert asked["configured"]["ok"] and asked["configured"]["camera"] == "door"
+    assert asked["configured"]["video"]["codec"] == "h264"
+    assert asked["url"]["ok"] and asked["url"]["video"]["codec"] == "hevc"
+    assert asked["wrong"]["error"]["code"] == "unauthorized"
+    assert asked["silent"]["error"]["code"] == "timeout"
+    assert_clean(keepframe.log_text(), forms_of(PASSWORD), "the log")
+
+
+def test_over_http_what_is_refused(lab, server):
+    silent = server()
+    keepframe = lab.keepframe().configure({}).start().wait_ready()
+    good = {"url": silent.url}
+    for answer, status, code in (
+            (keepframe.get("/api/v1/probe"), 405, "method_not_allowed"),
+            (post(keepframe, good, Content_Type="text/plain"), 415, "bad_content_type"),
+            (post(keepframe, good, Content_Type=None), 415, "bad_content_type"),
+            (post(keepframe, good, Origin="http://evil.example"), 403, "foreign_origin"),
+            (post(keepframe, good, Sec_Fetch_Site="cross-site"), 403, "foreign_origin"),
+            (post(keepframe, b"x" * 20000), 413, "too_large"),
+            (post(keepframe, b"{"), 400, "bad_body"),
+            (post(keepframe, b""), 400, "bad_body"),
+            (post(keepframe, {**good, "password_file": "/etc/passwd"}), 400, "unknown_parameter"),
+            (post(keepframe, {"camera": 7}), 400, "bad_parameter"),
+            (post(keepframe, {}), 400, "bad_request"),
+            (post(keepframe, {"url": "file:///etc/passwd"}), 400, "bad_request"),
+            (post(keepframe, {"camera": "none"}), 404, "not_found")):
+        assert answer.expect(status).json["error"]["code"] == code
+    assert keepframe.get("/api/v1/probe").headers["Allow"] == "POST"
+    assert not silent.held, "a request that was refused has been done"
+
+    # Four at once; the web interface ends at once, with them under way.
+    answers = []
+
+    def ask():
+        try:
+            answers.append(post(keepframe, good))
+        except OSError:
+            pass  # ended with the web interface
+    threads = [threading.Thread(target=ask) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    keepframe.wait_for("two are turned away", lambda: len(answers) >= 2)
+    assert [(one.status, one.json["error"]["code"]) for one in answers[:2]] == [(503, "busy")] * 2
+    assert answers[0].headers["Retry-After"]
+    keepframe.wait_for("four are asked", lambda: len(silent.held) == 4)
+    keepframe.stop()
+    for thread in threads:
+        thread.join()

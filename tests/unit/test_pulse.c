@@ -43,7 +43,8 @@ static int set_up(void **state)
     fixture->io = io_start(NULL, &cause);
     assert_non_null(fixture->io);
     fixture->traffic = traffic_new();
-    fixture->http = http_open("127.0.0.1:0", fixture->io, fixture->traffic, &cause);
+    const struct http_helpers helpers = {.io = fixture->io, .traffic = fixture->traffic};
+    fixture->http = http_open("127.0.0.1:0", &helpers, &cause);
     assert_non_null(fixture->http);
     fixture->pulse = pulse_new(fixture->io);
     fixture->now_us = time_monotonic_us();

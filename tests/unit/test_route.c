@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "webui/api.h"
 #include "webui/page_assets.h"
 #include "webui/route.h"
 
@@ -77,8 +78,11 @@ static void test_every_route_declares_what_it_needs(void **state)
 {
     (void)state;
     for (const struct route *route = route_table; route->pattern != NULL; route++) {
-        assert_in_range(route->permission, ROUTE_PUBLIC, ROUTE_MONITOR);
-        assert_non_null(route->handle);
+        assert_in_range(route->permission, ROUTE_PUBLIC, ROUTE_ADMIN);
+        // GET is answered by a handler, POST by a command, which only an administrator may give.
+        assert_true((route->handle == NULL) == (route->command != NULL));
+        if (route->command != NULL)
+            assert_int_equal(route->permission, ROUTE_ADMIN);
         size_t rules = 0;
         while (route->rules[rules].name != NULL)
             rules++;
@@ -87,6 +91,38 @@ static void test_every_route_declares_what_it_needs(void **state)
         if (strstr(route->pattern, "{camera}") != NULL)
             assert_int_equal(route->permission, ROUTE_VIEW);
     }
+}
+
+// What is put to the supervisor for a body: its JSON, or the status of the refusal.
+static void expect_probe(const char *body, const char *command, unsigned status)
+{
+    struct request request = {.body = body, .body_size = strlen(body)};
+    struct reply reply = {0};
+    json_t *got = api_probe(&request, &reply);
+    assert_int_equal(reply.status, status);
+    if (command != NULL) {
+        json_t *expected = json_loads(command, 0, NULL);
+        assert_true(json_equal(got, expected));
+        json_decref(expected);
+    } else {
+        assert_null(got);
+    }
+    json_decref(got);
+    reply_fini(&reply);
+}
+
+static void test_the_body_of_a_probe(void **state)
+{
+    (void)state;
+    expect_probe(
+        "{\"camera\":\"a\",\"stream\":null}", "{\"command\":\"probe\",\"camera\":\"a\"}", 0);
+    expect_probe("{\"url\":\"rtsp://h/\",\"username\":\"u\",\"password\":\"p\"}",
+        "{\"command\":\"probe\",\"url\":\"rtsp://h/\",\"username\":\"u\",\"password\":\"p\"}", 0);
+    static const char *const bad[] = {"", "x", "[]", "\"probe\"", "null", "{\"camera\":1}",
+        "{\"camera\":[\"a\"]}", "{\"command\":\"stop\"}", "{\"camera\":\"a\",\"camera\":\"b\"}",
+        "{\"password_file\":\"/etc/passwd\"}", "{\"camera\":\"a\"} x"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        expect_probe(bad[i], NULL, 400);
 }
 
 static void test_every_asset_has_a_route(void **state)
@@ -112,6 +148,7 @@ int main(void)
         cmocka_unit_test(test_other_paths_lead_nowhere),
         cmocka_unit_test(test_a_name_of_63_characters_is_the_longest),
         cmocka_unit_test(test_every_route_declares_what_it_needs),
+        cmocka_unit_test(test_the_body_of_a_probe),
         cmocka_unit_test(test_every_asset_has_a_route),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
