@@ -10,11 +10,6 @@
 
 #define CLUE_LIFE_US (30 * US_PER_SECOND)
 
-enum {
-    CLUE_GENERAL = 1, // may follow from something else
-    CLUE_TELLING = 2,
-};
-
 static const struct clue_pattern {
     const char *text;
     enum reason reason;
@@ -31,6 +26,8 @@ static const struct clue_pattern {
     {"matches no streams", REASON_NO_VIDEO, CLUE_TELLING},
     {"461 Unsupported", REASON_CONFIGURATION, CLUE_TELLING},
     {"dimensions not set", REASON_NO_FRAMES, CLUE_TELLING},
+    {"453 Not Enough Bandwidth", REASON_REFUSED, CLUE_TELLING},
+    {"503 Service Unavailable", REASON_REFUSED, CLUE_TELLING},
     {"Failed to resolve hostname", REASON_UNRESOLVED, CLUE_TELLING},
     {"Connection refused", REASON_REFUSED, CLUE_TELLING},
     {"No route to host", REASON_UNREACHABLE, CLUE_TELLING},
@@ -38,6 +35,12 @@ static const struct clue_pattern {
     {"Network is unreachable", REASON_UNREACHABLE, CLUE_TELLING},
     {"Connection timed out", REASON_TIMEOUT, CLUE_GENERAL},
     {"Operation timed out", REASON_TIMEOUT, CLUE_GENERAL},
+    {"Server returned 400 Bad Request", REASON_REFUSED, CLUE_GENERAL},
+    {"Server returned 4XX Client Error", REASON_REFUSED, CLUE_GENERAL},
+    {"Server returned 5XX Server Error", REASON_REFUSED, CLUE_GENERAL},
+    {"pipe:3: Invalid data found when processing input", REASON_CLOSED, CLUE_VAGUE},
+    {"pipe:3: Operation not permitted", REASON_CLOSED, CLUE_VAGUE},
+    {"pipe:3: End of file", REASON_CLOSED, CLUE_VAGUE},
 };
 
 static const struct clue_pattern *clue_find(const char *line)

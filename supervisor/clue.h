@@ -7,6 +7,14 @@
 
 #include "supervisor/reason.h"
 
+// How much a line tells.
+enum {
+    CLUE_NOTHING,
+    CLUE_VAGUE,   // the connection ended: ffmpeg says no word of a timeout while it connects
+    CLUE_GENERAL, // may follow from something else
+    CLUE_TELLING,
+};
+
 // The line that explains most so far.
 struct clue {
     enum reason reason; // REASON_NONE: none has explained anything

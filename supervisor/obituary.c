@@ -4,31 +4,24 @@
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 
 #include "lib/core/alloc.h"
 #include "lib/core/timeutil.h"
 
-// A camera that takes the connection and says nothing: ffmpeg waits for the timeout, and then
-// blames what it has not read.
-static bool obituary_is_unanswered(const struct obituary_facts *facts)
-{
-    return facts->frames == 0 && facts->timeout_us > 0 && facts->life_us >= facts->timeout_us &&
-           facts->last_line != NULL &&
-           strstr(facts->last_line, "Invalid data found when processing input") != NULL;
-}
-
 static enum reason obituary_reason(const struct obituary_facts *facts)
 {
     if (facts->ended_as != REASON_NONE)
         return facts->ended_as;
+    // While it connects, ffmpeg has the same words for a camera that hangs up and one that is
+    // silent: only the time that it took tells them apart.
+    if (facts->clue->weight == CLUE_VAGUE && facts->frames == 0 && facts->timeout_us > 0 &&
+        facts->life_us >= facts->timeout_us)
+        return REASON_TIMEOUT;
     if (facts->clue->reason != REASON_NONE)
         return facts->clue->reason;
     if (WIFSIGNALED(facts->status))
         return REASON_KILLED;
-    if (obituary_is_unanswered(facts))
-        return REASON_TIMEOUT;
     // A camera that closes the connection leaves no trace but this.
     return WEXITSTATUS(facts->status) == 0 ? REASON_CLOSED : REASON_UNKNOWN;
 }
