@@ -11,7 +11,7 @@
 #define ADAPT_PATIENCE_US (8 * US_PER_SECOND)
 
 enum {
-    ADAPT_HEADER = 1 << 0,      // the container could not be begun
+    ADAPT_HEADER = 1 << 0,      // the container does not take what it should hold
     ADAPT_VIDEO = 1 << 1,       // because of the video
     ADAPT_AUDIO = 1 << 2,       // because of the audio
     ADAPT_SILENT = 1 << 3,      // announced audio never came
@@ -23,7 +23,7 @@ static const struct {
     const char *text, *and;
     unsigned hint;
 } adapt_table[] = {
-    {"Could not write header for output file", NULL, ADAPT_HEADER},
+    {"Could not write header for output file", "Invalid argument", ADAPT_HEADER},
     {"Could not find tag for codec", "in stream #0,", ADAPT_VIDEO},
     {"Tag hvc1 incompatible with output codec", NULL, ADAPT_VIDEO},
     {"dimensions not set", NULL, ADAPT_VIDEO},
@@ -32,6 +32,8 @@ static const struct {
     {"encoder for output stream", NULL, ADAPT_AUDIO},
     {"not found for input stream", NULL, ADAPT_AUDIO},
     {"decoder for input stream", NULL, ADAPT_AUDIO},
+    {"Error reinitializing filters", NULL, ADAPT_AUDIO},
+    {"Cannot determine format of input stream", NULL, ADAPT_AUDIO},
     {"Finishing stream 0:1 without any data written to it", NULL, ADAPT_SILENT},
     {"Too many packets buffered for output stream", NULL, ADAPT_SILENT},
     {"461 ", "SETUP failed", ADAPT_UNSUPPORTED},
@@ -105,16 +107,15 @@ static bool adapt_change_audio(
 static bool adapt_suspects_audio(const struct adapt *adapt, enum reason reason)
 {
     bool is_odd = reason == REASON_UNKNOWN || reason == REASON_CODEC;
-    bool was_audio_at_work =
-        (adapt->hints & ADAPT_HEADER) != 0 || adapt->way.audio == FFMPEG_AUDIO_AAC;
-    return is_odd && was_audio_at_work && !(adapt->hints & ADAPT_VIDEO) && !adapt->is_audio_cleared;
+    bool is_unexplained = (adapt->hints & (ADAPT_HEADER | ADAPT_VIDEO)) == ADAPT_HEADER;
+    return is_odd && is_unexplained && !adapt->is_audio_cleared;
 }
 
 static bool adapt_end_audio(
     struct adapt *adapt, const struct config_recording *recording, enum reason reason, char **news)
 {
     if (adapt->way.audio == FFMPEG_AUDIO_NONE) {
-        if (adapt->is_suspicion && (reason == REASON_UNKNOWN || reason == REASON_CODEC)) {
+        if (adapt->is_suspicion && (adapt->hints & ADAPT_HEADER)) {
             adapt->is_suspicion = false;
             adapt->is_audio_cleared = true;
             adapt_choose_first(adapt, recording);
@@ -150,6 +151,8 @@ static bool adapt_may_cross(enum reason reason, unsigned hints)
 static bool adapt_end_transport(struct adapt *adapt, char **news)
 {
     bool is_first = !adapt->has_crossed;
+    if (adapt->hints & ADAPT_UNSUPPORTED && !adapt->way.is_udp)
+        adapt->is_tcp_refused = true;
     adapt->has_crossed = true;
     adapt->way.is_udp = !adapt->way.is_udp;
     if (is_first)
@@ -164,6 +167,8 @@ bool adapt_end(
     *news = NULL;
     if (adapt->has_frames) {
         adapt->has_crossed = adapt->is_audio_cleared = false;
+        if (recording->transport == CONFIG_TRANSPORT_AUTO && !adapt->is_tcp_refused)
+            adapt->way.is_udp = false;
         return false;
     }
     if (adapt_end_audio(adapt, recording, reason, news))

@@ -23,6 +23,7 @@ struct adapt {
     bool is_patient;       // one that is overdue is slow, no more
     bool is_suspicion;     // audio is treated as it is on suspicion only
     bool is_audio_cleared; // the suspicion was wrong; it may rise again once frames have come
+    bool is_tcp_refused;   // by the camera, in words
     bool has_crossed;      // the other transport has been tried since frames came
     bool has_told_unused;
 };

@@ -109,7 +109,9 @@ static void test_audio_that_mp4_refuses_is_encoded_and_stays_so(void **state)
 
 static void test_audio_that_can_not_be_encoded_is_left_out(void **state)
 {
-    static const char *const ends[] = {no_decoder, no_encoder, bad_encoder};
+    static const char *const ends[] = {no_decoder, no_encoder, bad_encoder,
+        "[error] Error reinitializing filters!",
+        "[error] Cannot determine format of input stream 0:1 after EOF"};
     for (size_t i = 0; i < ARRAY_LENGTH(ends); i++)
         PLAY(CONFIG_AUDIO_AUTO, CONFIG_TRANSPORT_TCP,
             {{no_alaw, no_header}, REASON_CODEC, .is_at_once = true, .audio = AAC},
@@ -150,7 +152,8 @@ static void test_audio_is_suspected_of_what_nothing_explains_and_cleared(void **
         {{NULL}, REASON_CLOSED, .has_frames = true, .audio = NONE});
     PLAY(CONFIG_AUDIO_AUTO, CONFIG_TRANSPORT_TCP,
         {{no_header}, REASON_UNKNOWN, .is_at_once = true, .audio = AAC},
-        {{NULL}, REASON_UNKNOWN, .is_at_once = true, .audio = NONE},
+        {{no_header}, REASON_UNKNOWN, .is_at_once = true, .audio = NONE},
+        {{NULL}, REASON_UNKNOWN, .audio = NONE},      // this says nothing about it
         {{no_header}, REASON_UNKNOWN, .audio = COPY}, // it was not the audio
         {{no_header}, REASON_UNKNOWN, .audio = COPY},
         {{NULL}, REASON_CLOSED, .has_frames = true, .audio = COPY},
@@ -224,6 +227,26 @@ static void test_auto_does_not_hurry_between_two_that_yield_nothing(void **state
     (void)state;
 }
 
+static void test_auto_returns_to_tcp_that_was_silent_once(void **state)
+{
+    PLAY(CONFIG_AUDIO_OFF, CONFIG_TRANSPORT_AUTO,
+        {{NULL}, REASON_TIMEOUT, .is_at_once = true, .audio = NONE, .is_udp = true},
+        {{NULL}, REASON_CLOSED, .has_frames = true, .audio = NONE},
+        {{NULL}, REASON_TIMEOUT, .is_at_once = true, .audio = NONE, .is_udp = true});
+    (void)state;
+}
+
+static void test_encoding_is_not_given_up_for_a_camera_in_trouble(void **state)
+{
+    static const char full[] = "[error] Could not write header for output file #0 (incorrect codec "
+                               "parameters ?): No space left on device";
+    PLAY(CONFIG_AUDIO_AUTO, CONFIG_TRANSPORT_TCP,
+        {{no_alaw, no_header}, REASON_CODEC, .is_at_once = true, .audio = AAC},
+        {{"Server returned 5XX Server Error reply"}, REASON_UNKNOWN, .audio = AAC},
+        {{full}, REASON_NO_SPACE, .audio = AAC}, {{full}, REASON_UNKNOWN, .audio = AAC});
+    (void)state;
+}
+
 static void test_a_forced_transport_stays(void **state)
 {
     PLAY(CONFIG_AUDIO_OFF, CONFIG_TRANSPORT_UDP,
@@ -271,6 +294,8 @@ int main(void)
         cmocka_unit_test(test_copied_audio_is_never_overdue),
         cmocka_unit_test(test_auto_crosses_to_the_other_transport_and_stays_where_video_comes),
         cmocka_unit_test(test_auto_does_not_hurry_between_two_that_yield_nothing),
+        cmocka_unit_test(test_auto_returns_to_tcp_that_was_silent_once),
+        cmocka_unit_test(test_encoding_is_not_given_up_for_a_camera_in_trouble),
         cmocka_unit_test(test_a_forced_transport_stays),
         cmocka_unit_test(test_audio_first_then_transport),
         cmocka_unit_test(test_an_unused_option_is_news_once),
