@@ -432,7 +432,7 @@ int daemon_run(const struct config_source *source)
     int code = EX_CONFIG;
     if (daemon.config != NULL) {
         daemon_log_warnings(daemon.config);
-        limits_raise(daemon.config->stream_count);
+        limits_raise();
         hints_log(daemon.config);
         code = daemon_prepare(&daemon, &cause);
     }

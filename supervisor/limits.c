@@ -7,31 +7,19 @@
 
 #include "lib/core/log.h"
 
-enum {
-    LIMITS_FILES_PER_STREAM = 3, // of an ffmpeg: progress, stderr, the file that grows
-    LIMITS_FILES_OTHERWISE = 80, // sockets and their peers, locks, what is open for a moment
-};
-
 static rlim_t limits_soft_before; // 0: not raised
 
-void limits_raise(size_t stream_count)
+void limits_raise(void)
 {
     struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max)
         return;
     rlim_t before = limit.rlim_cur;
     limit.rlim_cur = limit.rlim_max;
-    if (before < limit.rlim_max && setrlimit(RLIMIT_NOFILE, &limit) < 0) {
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
         log_warn("the limit of open files can not be raised: %s", strerror(errno));
-        limit.rlim_cur = before;
-    } else if (limits_soft_before == 0) {
+    else
         limits_soft_before = before;
-    }
-    rlim_t needed = stream_count * LIMITS_FILES_PER_STREAM + LIMITS_FILES_OTHERWISE;
-    if (limit.rlim_cur < needed)
-        log_warn("%zu streams need %llu open files, %llu are allowed; raise the hard limit "
-                 "(LimitNOFILE= of the service, or ulimit -Hn)",
-            stream_count, (unsigned long long)needed, (unsigned long long)limit.rlim_cur);
 }
 
 void limits_restore(void)

@@ -235,7 +235,7 @@ static void test_limits_and_scores(void **state)
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
     before.rlim_cur = 300;
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
-    limits_raise(10);
+    limits_raise();
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &raised), 0);
     assert_int_equal(raised.rlim_cur, before.rlim_max);
     struct child_spec spec =
