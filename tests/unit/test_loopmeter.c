@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "lib/core/timeutil.h"
 #include "supervisor/loopmeter.h"
 
 static int calls;
@@ -25,6 +26,7 @@ static void test_turns(void **state)
     struct ev_loop *loop = ev_loop_new(0);
     struct loopmeter meter;
     ev_timer timer;
+    int64_t start_us = time_monotonic_us();
     loopmeter_start(&meter, loop);
     ev_timer_init(&timer, busy_cb, 0.06, 0.06);
     ev_timer_start(loop, &timer);
@@ -33,6 +35,9 @@ static void test_turns(void **state)
     // The turn after the last one has no end.
     assert_true(meter.delay.count >= 4);
     assert_true(meter.delay.max >= 0.03);
+    // All turns together took no longer than they did, less the waits between them.
+    double seconds = (double)(time_monotonic_us() - start_us) / US_PER_SECOND;
+    assert_true(meter.delay.sum < seconds - 0.06);
     uint64_t long_turns = 0;
     for (size_t i = 0; i <= meter.delay.bound_count; i++)
         long_turns += i > 0 && meter.delay.bounds[i - 1] >= 0.025 ? meter.delay.counts[i] : 0;
