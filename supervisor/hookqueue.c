@@ -43,8 +43,10 @@ void hook_job_free(struct hook_job *job)
 
 bool hookqueue_put(struct hookqueue *queue, struct hook_job *job)
 {
-    struct hookqueue_line *line = job->kind == HOOK_SEGMENT ? &queue->segments : &queue->streams;
-    if (line->count >= HOOKQUEUE_WAITING_MAX) {
+    bool is_segment = job->kind == HOOK_SEGMENT;
+    struct hookqueue_line *line = is_segment ? &queue->segments : &queue->streams;
+    size_t most = is_segment ? HOOKQUEUE_SEGMENTS_WAITING_MAX : HOOKQUEUE_STREAMS_WAITING_MAX;
+    if (line->count >= most) {
         queue->dropped[job->kind]++;
         hook_job_free(job);
         return false;

@@ -21,8 +21,9 @@ enum hook_kind {
 
 enum {
     HOOKQUEUE_RUNNING_MAX = 8,
-    HOOKQUEUE_SEGMENTS_RUNNING_MAX = 6, // the other places are kept for what happens to streams
-    HOOKQUEUE_WAITING_MAX = 512,        // of segments, and of the others, each
+    HOOKQUEUE_SEGMENTS_RUNNING_MAX = 6,   // the other places are kept for what happens to streams
+    HOOKQUEUE_STREAMS_WAITING_MAX = 4096, // all streams of a machine that loses its network
+    HOOKQUEUE_SEGMENTS_WAITING_MAX = 512,
 };
 
 // One thing to run: a command or a webhook.

@@ -235,9 +235,9 @@ static void hooks_tell_drop(
     hooks->drops_untold++;
     if (hooks->drops_told_us != 0 && now_us - hooks->drops_told_us < HOOKS_DROPS_TOLD_US)
         return;
-    log_warn("%s/%s: %s is left out: %d hooks wait already (%" PRIu64 " left out since this was "
+    log_warn("%s/%s: %s is left out: too many wait already (%" PRIu64 " left out since this was "
              "last said)",
-        camera, stream, hook_kind_key(kind), HOOKQUEUE_WAITING_MAX, hooks->drops_untold);
+        camera, stream, hook_kind_key(kind), hooks->drops_untold);
     hooks->drops_told_us = now_us;
     hooks->drops_untold = 0;
 }

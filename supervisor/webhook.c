@@ -68,6 +68,9 @@ static int webhook_post(CURL *curl, const char *url, const char *body, long time
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "keepframe/" KEEPFRAME_VERSION);
     curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L);
     curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L);
+    const char *trusted = getenv("SSL_CERT_FILE"); // libcurl itself does not look there
+    if (trusted != NULL)
+        curl_easy_setopt(curl, CURLOPT_CAINFO, trusted);
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)WEBHOOK_CONNECT_TIMEOUT_S);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, timeout_ms);
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);

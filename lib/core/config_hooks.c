@@ -2,8 +2,10 @@
 // webhook's address: tokens stand in many.
 #include "lib/core/config_reader.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/core/alloc.h"
 #include "lib/core/config_value.h"
@@ -33,6 +35,15 @@ void config_apply_hook(struct config_reader *reader, const struct config_key *ke
     *target = hook;
 }
 
+// Tells who checks the configuration of a program that is not there; it may come later.
+static void config_warn_missing(
+    struct config_reader *reader, const struct config_node *node, const char *program)
+{
+    if (reader->source->flags & CONFIG_SECRETS && strchr(program, '/') && access(program, X_OK) < 0)
+        config_list_add(&reader->config->warnings,
+            config_node_cause(node, false, "%s can not be executed: %s", program, strerror(errno)));
+}
+
 void config_apply_command(struct config_reader *reader, const struct config_key *key,
     const struct config_node *node, const struct config_place *place)
 {
@@ -60,6 +71,8 @@ void config_apply_command(struct config_reader *reader, const struct config_key 
     }
     if (reader->cause == NULL && *command->items[0] == '\0')
         config_fail(reader, node->children[0], "the program's name is empty");
+    if (reader->cause == NULL)
+        config_warn_missing(reader, node->children[0], command->items[0]);
 }
 
 void config_apply_webhook(struct config_reader *reader, const struct config_key *key,

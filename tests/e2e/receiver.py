@@ -1,6 +1,7 @@
 """A web server that webhooks call: it remembers what it was sent, and answers as the test wants."""
 
 import json
+import ssl
 import threading
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,7 +17,9 @@ class Call:
 
 
 class Receiver:
-    def __init__(self):
+    """With `certificate` (the file of a key and its certificate) it speaks TLS."""
+
+    def __init__(self, certificate=None):
         self.calls = []
         self.code = 200
         self.hangs = threading.Event()  # while it is set, nobody gets an answer
@@ -40,6 +43,11 @@ class Receiver:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
+        self.scheme = "https" if certificate else "http"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
         self.thread.start()
 
@@ -48,7 +56,7 @@ class Receiver:
         return self.server.server_address[1]
 
     def url(self, path="/hook", user=""):
-        return f"http://{user}127.0.0.1:{self.port}{path}"
+        return f"{self.scheme}://{user}127.0.0.1:{self.port}{path}"
 
     def of(self, event):
         """The bodies of all calls about that event."""

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 from urllib.parse import unquote
 
 import pytest
@@ -203,3 +204,26 @@ def test_a_server_that_never_answers_costs_nobody_anything(lab, receiver):
     assert keepframe.ask("status")["result"]["hooks"]["running"] >= 2
     keepframe.stop()
     assert not [proc for proc in procs_of(lab.folder) if "internal-webhook" in proc.argv]
+
+
+def test_only_a_server_with_a_good_certificate_is_told(lab):
+    certificate = lab.folder / "certificate.pem"
+    key = lab.folder / "key.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+                    "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1",
+                    "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    certificate.write_text(certificate.read_text() + key.read_text())
+    server = Receiver(certificate)
+    lab.cleanup(server.stop)
+    gone = lab.camera(ONE)
+    gone.kill()
+    keepframe = lab.keepframe()
+    keepframe.configure({"one": {
+        "url": gone.url("one"), "on_stream_down": {"hold_off": "1s", "url": server.url()}}})
+    keepframe.start().wait_ready()
+    keepframe.wait_log("one/main", "on_stream_down failed", "certificate")
+    keepframe.stop()
+    assert not server.calls
+    # The same server is told once its certificate is one that this machine trusts.
+    keepframe.start(env=lab.env(SSL_CERT_FILE=str(certificate))).wait_ready()
+    server.wait("stream_down", context=keepframe.log_tail)

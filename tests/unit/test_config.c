@@ -633,6 +633,10 @@ static void test_hooks(void **state)
     assert_null(c->on_stream_down);
     assert_ptr_equal(c->on_stream_up, a->on_stream_up);
     expect_words(&c->on_segment->command, (const char *[]){"/copy", NULL});
+    assert_int_equal(config->warnings.count, 2);
+    assert_string_equal(config->warnings.items[1],
+        "k.yaml:7:64: cameras.c.on_segment.command[0]: /copy can not be executed: No such file or "
+        "directory");
     config_free(config);
     free(alarm);
 

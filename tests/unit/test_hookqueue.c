@@ -81,7 +81,7 @@ static void test_segments_never_take_all_places(void **state)
 static void test_a_flood_of_segments_leaves_room_for_streams(void **state)
 {
     struct hookqueue queue = {0};
-    for (int i = 0; i < HOOKQUEUE_WAITING_MAX; i++)
+    for (int i = 0; i < HOOKQUEUE_SEGMENTS_WAITING_MAX; i++)
         assert_true(put(&queue, HOOK_SEGMENT, "s"));
     for (int i = 0; i < 7; i++)
         assert_false(put(&queue, HOOK_SEGMENT, "s"));
@@ -89,10 +89,22 @@ static void test_a_flood_of_segments_leaves_room_for_streams(void **state)
     assert_true(put(&queue, HOOK_STREAM_UP, "u"));
     assert_int_equal(queue.dropped[HOOK_SEGMENT], 7);
     assert_int_equal(queue.dropped[HOOK_STREAM_DOWN], 0);
-    assert_int_equal(hookqueue_waiting(&queue), HOOKQUEUE_WAITING_MAX + 2);
+    assert_int_equal(hookqueue_waiting(&queue), HOOKQUEUE_SEGMENTS_WAITING_MAX + 2);
     expect_take(&queue, "d");
     hookqueue_fini(&queue);
     assert_int_equal(hookqueue_waiting(&queue), 0);
+    (void)state;
+}
+
+static void test_streams_have_a_bound_too(void **state)
+{
+    struct hookqueue queue = {0};
+    for (int i = 0; i < HOOKQUEUE_STREAMS_WAITING_MAX; i++)
+        assert_true(put(&queue, i % 2 ? HOOK_STREAM_DOWN : HOOK_STREAM_UP, "d"));
+    assert_false(put(&queue, HOOK_STREAM_UP, "u"));
+    assert_true(put(&queue, HOOK_SEGMENT, "s"));
+    assert_int_equal(queue.dropped[HOOK_STREAM_UP], 1);
+    hookqueue_fini(&queue);
     (void)state;
 }
 
@@ -102,6 +114,7 @@ int main(void)
         cmocka_unit_test(test_first_come_first_served_streams_before_segments),
         cmocka_unit_test(test_segments_never_take_all_places),
         cmocka_unit_test(test_a_flood_of_segments_leaves_room_for_streams),
+        cmocka_unit_test(test_streams_have_a_bound_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

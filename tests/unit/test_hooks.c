@@ -144,16 +144,18 @@ static void test_one_that_hangs_is_killed_with_what_it_has_started(void **state)
 static void test_a_flood_is_bounded(void **state)
 {
     struct hooks *hooks = hooks_of_test();
-    int count = 2 * HOOKQUEUE_WAITING_MAX;
+    int count = 2 * HOOKQUEUE_SEGMENTS_WAITING_MAX;
     for (int i = 0; i < count; i++)
         post(hooks, HOOK_SEGMENT, "exec sleep 60", 60);
     json_t *status = hooks_status(hooks);
     json_t *counts = json_object_get(json_object_get(status, "by_event"), "segment");
     int dropped = (int)json_integer_value(json_object_get(counts, "dropped"));
-    assert_int_equal(dropped, count - HOOKQUEUE_WAITING_MAX - HOOKQUEUE_SEGMENTS_RUNNING_MAX);
+    assert_int_equal(
+        dropped, count - HOOKQUEUE_SEGMENTS_WAITING_MAX - HOOKQUEUE_SEGMENTS_RUNNING_MAX);
     assert_int_equal(
         json_integer_value(json_object_get(status, "running")), HOOKQUEUE_SEGMENTS_RUNNING_MAX);
-    assert_int_equal(json_integer_value(json_object_get(status, "waiting")), HOOKQUEUE_WAITING_MAX);
+    assert_int_equal(
+        json_integer_value(json_object_get(status, "waiting")), HOOKQUEUE_SEGMENTS_WAITING_MAX);
     json_decref(status);
 
     // The end: what waits is forgotten, what runs gets a signal.
