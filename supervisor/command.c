@@ -150,12 +150,14 @@ static int64_t command_integer(const json_t *object, const char *key)
 
 static void command_print_row(const json_t *stream)
 {
+    bool is_disabled = json_is_true(json_object_get(stream, "disabled_by_command"));
     char *name =
         xasprintf("%s/%s", command_string(stream, "camera"), command_string(stream, "stream"));
     printf("%-32s %-11s %8" PRId64 " %10" PRId64 " %6.1f %8" PRId64 " %s\n", name,
         command_string(stream, "state"), command_integer(stream, "pid"),
         command_integer(stream, "frames"), json_real_value(json_object_get(stream, "fps")),
-        command_integer(stream, "restarts"), command_string(stream, "last_reason"));
+        command_integer(stream, "restarts"),
+        is_disabled ? "disabled by a command" : command_string(stream, "last_reason"));
     free(name);
 }
 
@@ -165,6 +167,26 @@ static void command_print_service(const json_t *result, const char *name)
     printf("%-8s %s, pid %" PRId64 ", %" PRId64 " restarts\n", name,
         command_string(service, "state"), command_integer(service, "pid"),
         command_integer(service, "restarts"));
+}
+
+// What has gone wrong with the last reload and with hooks; nothing when nothing has.
+static void command_print_troubles(const json_t *result)
+{
+    const json_t *config = json_object_get(result, "config");
+    if (json_is_false(json_object_get(config, "successful")))
+        printf("config   the reload at %s changed nothing: %s\n", command_string(config, "time"),
+            command_string(config, "error"));
+    const char *event;
+    json_t *counts;
+    json_object_foreach(
+        json_object_get(json_object_get(result, "hooks"), "by_event"), event, counts)
+    {
+        int64_t failed = command_integer(counts, "failed");
+        int64_t dropped = command_integer(counts, "dropped");
+        if (failed > 0 || dropped > 0)
+            printf("hooks    on_%s: %" PRId64 " run, %" PRId64 " failed, %" PRId64 " left out\n",
+                event, command_integer(counts, "run"), failed, dropped);
+    }
 }
 
 static void command_print_header(void)
@@ -181,6 +203,7 @@ static void command_print_all(const json_t *result)
         command_integer(result, "pid"), command_string(result, "start"));
     command_print_service(result, "indexer");
     command_print_service(result, "webui");
+    command_print_troubles(result);
     command_print_header();
     json_array_foreach(json_object_get(result, "streams"), index, stream) command_print_row(stream);
 }

@@ -88,6 +88,7 @@ def test_disable_lasts_over_reloads_until_enable_or_a_restart_of_the_daemon(runn
     status = status_of(keepframe, "yard/sub")
     assert status["last_reason"] == "disabled"
     assert status["disabled_by_command"] and not status["enabled"]
+    assert "disabled by a command" in said(keepframe.command("status", "yard/sub"))
     assert "no stream disabled; 1 stream disabled already" in said(
         keepframe.command("disable", "yard/sub"))
     assert "no stream restarted; 1 stream not enabled" in said(
@@ -170,6 +171,7 @@ def test_a_wrong_ffmpeg_changes_nothing_and_status_says_why(lab, running):
         assert words in done.stderr
         status = config_status(keepframe)
         assert status["successful"] is False and words in status["error"]
+        assert f"changed nothing: {status['error']}" in said(keepframe.command("status"))
     assert pids_of(keepframe) == before
 
     # Another one that is good: all streams go over to it.
@@ -178,6 +180,7 @@ def test_a_wrong_ffmpeg_changes_nothing_and_status_says_why(lab, running):
     keepframe.configure(cameras, ffmpeg={"path": str(link)})
     assert "3 restarted" in said(keepframe.command("reload"))
     assert config_status(keepframe)["successful"] is True
+    assert "changed nothing" not in said(keepframe.command("status"))
     pid = keepframe.wait_recorder("door", other_than=before["door/main"])
     assert Path(f"/proc/{pid}/cmdline").read_bytes().startswith(os.fsencode(link) + b"\0")
 

@@ -176,6 +176,7 @@ def test_failures_are_logged_and_counted_without_secrets(lab, receiver, script):
                        {"run": 5, "failed": 5, "dropped": 0})
     keepframe.wait_for("what the one that hung had started is gone too",
                        lambda: not [proc for proc in all_procs() if proc.argv == ["sleep", "61"]])
+    assert "on_stream_down: 5 run, 5 failed, 0 left out" in keepframe.command("status").stdout
     (call,) = receiver.calls
     assert call.path == f"/{token}?t={token}"
     assert call.headers["Authorization"].startswith("Basic ")
