@@ -99,7 +99,7 @@ void probe_fault_set(
             continue;
         probe_fault_take(fault, probe_fault_table[i].code,
             xasprintf("%.*s%s%s%s%s", (int)(host - format), format, facts->host, host + 2,
-                facts->detail ? "; the last words: " : "", facts->detail ? facts->detail : ""));
+                facts->detail ? "; ffmpeg says: " : "", facts->detail ? facts->detail : ""));
         return;
     }
     probe_fault_take(fault, "unknown",

@@ -40,7 +40,7 @@ struct look {
     int64_t first_us; // monotonic, of the first frame; 0 before
     int64_t end_us;   // monotonic, when it was told to end; 0 before
     struct clue clue;
-    char *words; // its last error that is no clue
+    char *words; // its first error, masked
 };
 
 char **probe_look_args(const struct probe_target *target, const char *clock_path)
@@ -126,12 +126,9 @@ static void look_error_cb(void *arg, const char *line)
         return; // the complaints of one who is told to end
     char *masked = mask_text(line, look->mask);
     clue_take(&look->clue, masked, time_monotonic_us());
-    if (strstr(line, "[error]") != NULL) {
-        free(look->words);
-        look->words = masked;
-    } else {
-        free(masked);
-    }
+    if (look->words == NULL && strstr(line, "[error]") != NULL)
+        look->words = xstrdup(masked);
+    free(masked);
 }
 
 static void look_end_cb(void *arg, int status)
@@ -190,6 +187,14 @@ static void look_watch(struct look *look, char *const *args, const char *script)
     ev_timer_stop(look->loop, &look->tick);
 }
 
+// The line without who says it and how loud: "[rtsp @ 0x55] [error] …".
+static const char *look_bare(const char *line)
+{
+    for (const char *end; *line == '[' && (end = strstr(line, "] ")) != NULL;)
+        line = end + 2;
+    return line;
+}
+
 // Why no frame came.
 static void look_explain(struct look *look)
 {
@@ -200,7 +205,7 @@ static void look_explain(struct look *look)
                                    : REASON_CLOSED;
     const char *words = look->clue.words ? look->clue.words : look->words;
     look->found->reason = reason_name(reason);
-    look->found->words = words ? xstrdup(words) : NULL;
+    look->found->words = words ? xstrdup(look_bare(words)) : NULL;
 }
 
 struct probe_look *probe_look_run(const struct probe_target *target, enum probe_transport transport,

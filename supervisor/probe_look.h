@@ -12,7 +12,7 @@
 struct probe_look {
     struct probe_stats stats;
     const char *reason; // why no frame came, as an ended recording has it; NULL when frames came
-    char *words;        // ffmpeg's last ones then, masked; may be NULL
+    char *words;        // ffmpeg's own that explain it most, masked; may be NULL
     bool has_skew;
     int64_t skew_us; // the camera's clock is so far ahead of ours
 };

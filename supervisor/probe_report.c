@@ -163,6 +163,8 @@ static json_t *report_stanza(const struct probe_findings *findings)
     // Whoever gave the address has it; of a configured one, nobody needs to see more.
     struct mask *mask = mask_new(target->stream.url, NULL);
     char *masked = mask_text(target->stream.url, mask);
+    // TCP goes without saying, unless the configuration says otherwise.
+    bool is_told = findings->used == PROBE_TRANSPORT_UDP || findings->used != findings->wanted;
     const struct probe_stanza stanza = {
         .camera = target->stream.camera,
         .stream = target->stream.name,
@@ -170,7 +172,7 @@ static json_t *report_stanza(const struct probe_findings *findings)
         .username = target->stream.username,
         .has_password = target->stream.password != NULL,
         .password_file = target->password_file,
-        .transport = findings->used == PROBE_TRANSPORT_UDP ? "udp" : NULL,
+        .transport = is_told ? report_transport_name(findings->used) : NULL,
     };
     probe_stanza_put(&text, &stanza);
     json_t *json = probe_fault_text(buf_string(&text));

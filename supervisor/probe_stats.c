@@ -74,9 +74,9 @@ static void probe_stats_frame(
         track->last_key = track->frames;
         track->keys++;
     }
-    track->frames++;
     track->bytes += (uint64_t)size;
-    if (pts == INT64_MIN)
+    // ffmpeg gives the first frame no time, or one that is a tick before the next one's.
+    if (track->frames++ == 0 || pts == INT64_MIN)
         return;
     if (track->timed_frames == 0)
         track->first_dts = dts;

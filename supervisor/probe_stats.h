@@ -26,7 +26,7 @@ struct probe_track {
     uint64_t keys;                // key frames
     uint64_t first_key, last_key; // their numbers
     bool is_reordered;            // frames are shown in another order than they come
-    // Without the first frames, whose times ffmpeg does not know.
+    // Without the first frame, whose time ffmpeg does not know.
     uint64_t timed_frames;
     uint64_t timed_bytes;
     int64_t first_dts, last_dts; // ticks

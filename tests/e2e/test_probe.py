@@ -22,6 +22,7 @@ MOUNTS = {
     "alaw": Mount("alaw", audio="alaw", length=60),
     "mute": Mount("mute", audio=True, mute=True, length=60),
     "udp": Mount("udp", transport="udp", length=60),
+    "lost": Mount("lost", transport="both", udp_lost=True, length=60),
 }
 
 DESCRIBED = b"RTSP/1.0 200 OK\r\nCSeq: 1\r\nContent-Length: %d\r\n\r\n%s"
@@ -97,9 +98,15 @@ def at_once(functions):
 
 def test_what_a_camera_is_found_to_be(lab, password_file):
     camera = lab.camera(*MOUNTS.values(), user="nvr", password=PASSWORD)
-    done = at_once({name: lambda name=name: probe(
+    keepframe = lab.keepframe().configure({"lost": {
+        "url": camera.url("lost"), "username": "nvr", "password_file": str(password_file)}},
+        recording={"transport": "udp"})
+    cases = {name: lambda name=name: probe(
         lab, camera.url(name), "--username", "nvr", "--password-file", password_file, "--json")
-        for name in MOUNTS})
+        for name in MOUNTS}
+    cases["lost"] = lambda: probe(lab, "lost", "--json", "-c", keepframe.config, "--data",
+                                  keepframe.data)
+    done = at_once(cases)
     found = {}
     for name, (code, out, err, _) in done.items():
         assert code == 0, (name, out, err)
@@ -135,6 +142,10 @@ def test_what_a_camera_is_found_to_be(lab, password_file):
     assert found["avc"]["transport"] == "tcp"
     assert found["udp"]["transport"] == "udp"
     assert any("udp does" in text for text in found["udp"]["warnings"])
+    # UDP is agreed upon and nothing comes.
+    assert found["lost"]["transport_wanted"] == "udp" and found["lost"]["transport"] == "tcp"
+    assert any("tcp does" in text for text in found["lost"]["warnings"])
+    assert "transport: tcp\n" in found["lost"]["stanza"]
     stanza = found["avc"]["stanza"]
     assert f"url: {camera.url('avc')}\n" in stanza and "username: nvr\n" in stanza
     assert f"password_file: {password_file}\n" in stanza

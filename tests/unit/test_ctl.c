@@ -376,6 +376,50 @@ static void test_client_without_server(void **state)
     free(cause);
 }
 
+static void expect_refusal(
+    const char *path, const char *request, int cancel_fd, const char *code, const char *field)
+{
+    struct ctl_refusal refusal;
+    json_t *json = json_loads(request, 0, NULL);
+    assert_null(ctl_ask(path, json, 10000, cancel_fd, &refusal));
+    assert_string_equal(refusal.code, code);
+    assert_non_null(refusal.message);
+    if (field != NULL)
+        assert_string_equal(refusal.field, field);
+    else
+        assert_null(refusal.field);
+    ctl_refusal_fini(&refusal);
+    json_decref(json);
+}
+
+static void test_refusals_are_told_apart(void **state)
+{
+    struct fixture *fixture = *state;
+    char *absent = xasprintf("%s/absent.sock", fixture->directory);
+    expect_refusal(fixture->path, "{\"command\":\"nonsense\"}", -1, "unknown", "command");
+    expect_refusal(absent, "{\"command\":\"echo\"}", -1, "not_running", NULL);
+    free(absent);
+    struct ctl_refusal refusal;
+    json_t *json = json_loads("{\"command\":\"large\",\"size\":1}", 0, NULL);
+    json_t *result = ctl_ask(fixture->path, json, 10000, -1, &refusal);
+    assert_string_equal(json_string_value(result), "x");
+    ctl_refusal_fini(&refusal);
+    json_decref(result);
+    json_decref(json);
+}
+
+// With the answer still to come, whoever asks can be made to give up.
+static void test_a_call_is_cancelled(void **state)
+{
+    struct fixture *fixture = *state;
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(write(ends[1], "x", 1), 1);
+    expect_refusal(fixture->path, "{\"command\":\"hold\"}", ends[0], "no_answer", NULL);
+    close(ends[0]);
+    close(ends[1]);
+}
+
 static void test_long_path(void **state)
 {
     struct fixture *fixture = *state;
@@ -409,6 +453,8 @@ int main(void)
         WITH_SERVER(test_peer_limit),
         WITH_SERVER(test_silent_peer_is_told_and_closed),
         WITH_SERVER(test_client_without_server),
+        WITH_SERVER(test_refusals_are_told_apart),
+        WITH_SERVER(test_a_call_is_cancelled),
         WITH_SERVER(test_long_path),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

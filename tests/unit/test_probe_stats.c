@@ -57,11 +57,11 @@ static void test_headers(void **state)
     (void)state;
 }
 
-static void test_rates(void **state)
+// `first_pts` of the first frame, which stands a tick before the next one.
+static void expect_rates(int64_t first_pts)
 {
     begin();
-    // The first frame has no presentation time and stands a tick before the next one.
-    feed(0, INT64_MIN, 9000, true, false, 0);
+    feed(0, first_pts, 9000, true, false, 0);
     for (int i = 0; i < 100; i++)
         feed(1 + i * 7200, 1 + i * 7200, 1000, (i + 1) % 50 == 0, false, 0);
     const struct probe_track *video = &stats.tracks[0];
@@ -73,6 +73,12 @@ static void test_rates(void **state)
     assert_near(probe_track_key_frames(video), 50);
     assert_near(probe_track_key_seconds(video), 4);
     assert_false(video->is_reordered);
+}
+
+static void test_rates(void **state)
+{
+    expect_rates(INT64_MIN);
+    expect_rates(0);
     (void)state;
 }
 
