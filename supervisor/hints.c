@@ -123,7 +123,6 @@ void hints_log(const struct config *config)
     struct hints_facts facts;
     struct buf lines = BUF_INIT;
     hints_read(config, &facts);
-    facts.open_files = 0;
     hints_judge(&facts, &lines);
     for (const char *line = buf_string(&lines); *line != '\0'; line = strchr(line, '\n') + 1)
         log_warn("hint: %.*s", (int)strcspn(line, "\n"), line);

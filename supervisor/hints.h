@@ -34,5 +34,5 @@ void hints_judge(const struct hints_facts *facts, struct buf *lines);
 // Asks the system. The paths belong to the configuration.
 void hints_read(const struct config *config, struct hints_facts *facts);
 
-// Writes the hints to the log. Leaves out open files, of which limits_raise() warns.
+// Writes the hints to the log.
 void hints_log(const struct config *config);
