@@ -37,7 +37,6 @@ static const struct clue_pattern {
     {"Operation timed out", REASON_TIMEOUT, CLUE_GENERAL},
     {"Server returned 400 Bad Request", REASON_REFUSED, CLUE_GENERAL},
     {"Server returned 4XX Client Error", REASON_REFUSED, CLUE_GENERAL},
-    {"Server returned 5XX Server Error", REASON_REFUSED, CLUE_GENERAL},
     {"pipe:3: Invalid data found when processing input", REASON_CLOSED, CLUE_VAGUE},
     {"pipe:3: Operation not permitted", REASON_CLOSED, CLUE_VAGUE},
     {"pipe:3: End of file", REASON_CLOSED, CLUE_VAGUE},

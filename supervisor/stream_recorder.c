@@ -87,7 +87,7 @@ static void stream_recorder_write_obituary(
 static void stream_recorder_repeat_cb(void *arg, const char *text, unsigned times)
 {
     const struct stream *stream = arg;
-    log_debug("%s/%s: ffmpeg, %u more times: %s", stream->camera, stream->name, times, text);
+    log_debug("%s/%s: ffmpeg, said %u times more: %s", stream->camera, stream->name, times, text);
 }
 
 static void stream_recorder_end_cb(void *arg, int status)
