@@ -36,3 +36,7 @@ void hints_read(const struct config *config, struct hints_facts *facts);
 
 // Writes the hints to the log.
 void hints_log(const struct config *config);
+
+// Whether no time service keeps the clock right, as the kernel says; false where it can not be
+// asked.
+bool hints_is_clock_loose(void);

@@ -188,7 +188,7 @@ static void hints_read_permissions(const struct config *config, struct hints_fac
         facts->forbidden_path = config->storage.database;
 }
 
-static bool hints_is_clock_loose(void)
+bool hints_is_clock_loose(void)
 {
     struct timex state = {0};
     int result = adjtimex(&state);

@@ -8,6 +8,7 @@
 
 #include "lib/core/log.h"
 #include "lib/core/timeutil.h"
+#include "supervisor/hints.h"
 #include "supervisor/run.h"
 
 static json_t *status_lines(const struct logcap *log)
@@ -87,9 +88,10 @@ static void status_add_usage(json_t *object, const struct usage *usage)
 static void status_add_run(json_t *object, const struct stream *stream, int64_t now_us)
 {
     int64_t run = stream->run.open.run;
-    json_t *more = json_pack("{s:i, s:I, s:I, s:o}", "pid", (int)child_pid(stream->child), "run",
-        (json_int_t)run, "run_frames", (json_int_t)stream->progress.frames, "progress_age_ms",
-        status_age(stream->vitality.block_us, now_us));
+    json_t *more = json_pack("{s:i, s:I, s:I, s:f, s:o}", "pid", (int)child_pid(stream->child),
+        "run", (json_int_t)run, "run_frames", (json_int_t)stream->progress.frames,
+        "run_media_seconds", (double)stream->progress.out_time_us / US_PER_SECOND,
+        "progress_age_ms", status_age(stream->vitality.block_us, now_us));
     json_object_update(object, more);
     json_decref(more);
     if (stream->growth.fd < 0)
@@ -139,11 +141,12 @@ static json_t *status_states(void)
     return names;
 }
 
-static json_t *status_reasons(void)
+static json_t *status_reasons(bool only_planned)
 {
     json_t *names = json_array();
     for (enum reason reason = REASON_NONE + 1; reason < REASON_COUNT; reason++)
-        json_array_append_new(names, json_string(reason_name(reason)));
+        if (!only_planned || reason_is_planned(reason))
+            json_array_append_new(names, json_string(reason_name(reason)));
     return names;
 }
 
@@ -161,13 +164,14 @@ json_t *status_daemon(const struct daemon *daemon)
     json_t *streams = json_array();
     for (size_t i = 0; i < daemon->stream_count; i++)
         json_array_append_new(streams, status_stream(daemon, daemon->streams[i], false));
-    return json_pack("{s:s, s:s, s:i, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "node",
-        daemon->config->node, "version", KEEPFRAME_VERSION, "pid", (int)getpid(), "start",
+    return json_pack("{s:s, s:s, s:i, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o}",
+        "node", daemon->config->node, "version", KEEPFRAME_VERSION, "pid", (int)getpid(), "start",
         status_time(daemon->start_us), "listen", daemon->config->http.listen, "states",
-        status_states(), "reasons", status_reasons(), "indexer", status_service(daemon->indexer),
-        "webui", status_service(daemon->webui), "loop_delay", histogram_json(&daemon->meter.delay),
-        "config", reloader_status(daemon->reloader), "hooks", hooks_status(daemon->hooks),
-        "streams", streams);
+        status_states(), "reasons", status_reasons(false), "planned_reasons", status_reasons(true),
+        "indexer", status_service(daemon->indexer), "webui", status_service(daemon->webui),
+        "loop_delay", histogram_json(&daemon->meter.delay), "config",
+        reloader_status(daemon->reloader), "hooks", hooks_status(daemon->hooks),
+        "clock_synchronised", !hints_is_clock_loose(), "streams", streams);
 }
 
 static void status_log_service(const struct service *service)

@@ -24,9 +24,10 @@ static json_t *webuiconf_streams(const struct config *config)
         const struct config_stream *stream = &config->streams[i];
         const struct config_recording *recording = &stream->recording;
         json_array_append_new(streams,
-            json_pack("{s:s, s:s, s:I, s:I, s:b}", "camera", stream->camera, "stream", stream->name,
-                "segment_us", (json_int_t)recording->segment_us, "latency_us",
-                (json_int_t)recording->latency_us, "enabled", recording->enabled));
+            json_pack("{s:s, s:s, s:I, s:I, s:I, s:b}", "camera", stream->camera, "stream",
+                stream->name, "segment_us", (json_int_t)recording->segment_us, "latency_us",
+                (json_int_t)recording->latency_us, "continuous_us",
+                (json_int_t)recording->retain.continuous_us, "enabled", recording->enabled));
     }
     return streams;
 }

@@ -59,6 +59,7 @@ static int conf_take_stream(struct conf_stream *stream, const json_t *item, char
     }
     stream->segment_us = json_integer_value(json_object_get(item, "segment_us"));
     stream->latency_us = json_integer_value(json_object_get(item, "latency_us"));
+    stream->continuous_us = json_integer_value(json_object_get(item, "continuous_us"));
     stream->enabled = !json_is_false(json_object_get(item, "enabled"));
     return 0;
 }

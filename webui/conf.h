@@ -11,6 +11,7 @@ struct conf_stream {
     char *stream;
     int64_t segment_us;
     int64_t latency_us;
+    int64_t continuous_us; // how long footage is to be kept; 0: not known
     bool enabled;
 };
 

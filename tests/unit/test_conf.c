@@ -36,7 +36,7 @@ static void test_everything_is_read(void **state)
     struct conf *conf =
         load("{\"version\":1," PATHS ",\"volumes\":[{\"path\":\"/v\"}],\"streams\":["
              "{\"camera\":\"yard\",\"stream\":\"main\",\"segment_us\":60000000,"
-             "\"enabled\":false},"
+             "\"continuous_us\":86400000000,\"enabled\":false},"
              "{\"camera\":\"door\",\"stream\":\"sub\",\"segment_us\":5,\"enabled\":true},"
              "{\"camera\":\"door\",\"stream\":\"main\",\"enabled\":true}]}",
             &cause);
@@ -52,6 +52,7 @@ static void test_everything_is_read(void **state)
     const struct conf_stream *yard = conf_find(conf, "yard", "main");
     assert_non_null(yard);
     assert_int_equal(yard->segment_us, 60000000);
+    assert_int_equal(yard->continuous_us, 86400000000);
     assert_false(yard->enabled);
     assert_non_null(conf_find(conf, "door", "sub"));
     assert_true(conf_find(conf, "door", "main")->enabled);

@@ -24,7 +24,10 @@ static struct config_stream streams[] = {
         .url = "rtsp://camera.example/x",
         .username = "nvrnvr",
         .password = "geheim99",
-        .recording = {.segment_us = 60000000, .latency_us = 150000, .enabled = true}},
+        .recording = {.segment_us = 60000000,
+            .latency_us = 150000,
+            .retain.continuous_us = 86400000000,
+            .enabled = true}},
     {.camera = "a",
         .name = "sub",
         .url = "rtsp://h/",
@@ -59,9 +62,10 @@ static void test_file(void **state)
         json_loads("{\"version\":1,\"node\":\"n\",\"database\":\"/d\",\"cache\":\"/c\","
                    "\"listen\":\"127.0.0.1:8080\",\"volumes\":[{\"path\":\"/v\"}],"
                    "\"streams\":[{\"camera\":\"a\",\"stream\":\"main\","
-                   "\"segment_us\":60000000,\"latency_us\":150000,\"enabled\":true},"
+                   "\"segment_us\":60000000,\"latency_us\":150000,\"continuous_us\":86400000000,"
+                   "\"enabled\":true},"
                    "{\"camera\":\"a\",\"stream\":\"sub\",\"segment_us\":2000000,"
-                   "\"latency_us\":0,\"enabled\":false}]}",
+                   "\"latency_us\":0,\"continuous_us\":0,\"enabled\":false}]}",
             0, NULL);
     assert_true(json_equal(json, expected));
     struct stat info;
