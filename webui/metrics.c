@@ -297,6 +297,13 @@ static void metrics_build_info(struct metrics *metrics, const char *key)
     metrics_version(metrics, "webui", KEEPFRAME_VERSION);
 }
 
+static void metrics_supervisor(struct metrics *metrics, const char *key)
+{
+    double number;
+    if (metrics_read(json_object_get(metrics->supervisor, key), &number))
+        metrics_put(metrics, metrics_none, metrics_none, metrics_none, number);
+}
+
 static void metrics_config(struct metrics *metrics, const char *key)
 {
     double number;
@@ -400,6 +407,8 @@ static const struct metric metrics_table[] = {
         "successful"),
     GAUGE("config_last_reload_timestamp_seconds", "When the configuration was read last.",
         metrics_config, "time"),
+    GAUGE("clock_synchronised", "Whether a time service keeps the recorder's clock right.",
+        metrics_supervisor, "clock_synchronised"),
     HISTOGRAM("loop_delay_seconds",
         "How long the supervisor's event loop was busy before it looked at its events again.",
         metrics_loop_delay, "loop_delay"),

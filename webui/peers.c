@@ -87,18 +87,25 @@ static bool peer_says(const json_t *object, const char *key, const char *value)
     return text != NULL && strcmp(text, value) == 0;
 }
 
-const char *peers_stream_state(
+const json_t *peers_stream(
     struct peers *peers, const struct conf *conf, const char *camera, const char *stream)
 {
     const json_t *status = peer_status(&peers->supervisor, conf), *item;
     size_t index;
     json_array_foreach(json_object_get(status, "streams"), index, item)
     {
-        const char *state = json_string_value(json_object_get(item, "state"));
-        if (state != NULL && peer_says(item, "camera", camera) && peer_says(item, "stream", stream))
-            return state;
+        if (peer_says(item, "camera", camera) && peer_says(item, "stream", stream))
+            return item;
     }
-    return "unknown";
+    return NULL;
+}
+
+const char *peers_stream_state(
+    struct peers *peers, const struct conf *conf, const char *camera, const char *stream)
+{
+    const json_t *status = peers_stream(peers, conf, camera, stream);
+    const char *state = json_string_value(json_object_get(status, "state"));
+    return state ? state : "unknown";
 }
 
 void peers_complain(struct peers *peers, const struct conf *conf, json_t *reasons)

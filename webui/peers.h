@@ -14,13 +14,18 @@ void peers_free(struct peers *peers);
 // Ask anew next time.
 void peers_forget(struct peers *peers);
 
+// What the supervisor says of a stream; NULL when it does not answer or does not know it. Valid
+// until the supervisor is asked for the next time.
+const json_t *peers_stream(
+    struct peers *peers, const struct conf *conf, const char *camera, const char *stream);
+
 // The state of a stream, as "recording"; "unknown" when the supervisor does not answer or does not
 // know it. Valid until the next call.
 const char *peers_stream_state(
     struct peers *peers, const struct conf *conf, const char *camera, const char *stream);
 
 // The whole status of each program, as it came over its socket; NULL when it does not answer.
-// Valid until the next call, for either.
+// Each is valid until it is asked for the next time.
 const json_t *peers_supervisor(struct peers *peers, const struct conf *conf);
 const json_t *peers_indexer(struct peers *peers, const struct conf *conf);
 

@@ -5,9 +5,11 @@
 #include <string.h>
 
 #include "webui/api.h"
+#include "webui/cameraleech.h"
 #include "webui/metrics.h"
 #include "webui/page.h"
 #include "webui/playback.h"
+#include "webui/zabbix.h"
 
 static const struct query_rule route_no_rules[] = {{0}};
 
@@ -38,6 +40,15 @@ const struct route route_table[] = {
     ROUTE("/static/style.css", ROUTE_PUBLIC, true, route_no_rules, page_handle),
     ROUTE("/static/icon.svg", ROUTE_PUBLIC, true, route_no_rules, page_handle),
     ROUTE("/healthz", ROUTE_PUBLIC, false, route_no_rules, api_health),
+    ROUTE("/zabbix/discovery", ROUTE_MONITOR, false, route_no_rules, zabbix_discovery),
+    ROUTE("/zabbix/items", ROUTE_MONITOR, false, route_no_rules, zabbix_items),
+    ROUTE("/cameras.json", ROUTE_MONITOR, false, route_no_rules, cameraleech_cameras),
+    ROUTE("/camera/{camera}/frame", ROUTE_VIEW, false, route_no_rules, cameraleech_figure),
+    ROUTE("/camera/{camera}/fps", ROUTE_VIEW, false, route_no_rules, cameraleech_figure),
+    ROUTE("/camera/{camera}/bitrate", ROUTE_VIEW, false, route_no_rules, cameraleech_figure),
+    ROUTE("/camera/{camera}/outtime", ROUTE_VIEW, false, route_no_rules, cameraleech_figure),
+    ROUTE("/camera/{camera}/dupframes", ROUTE_VIEW, false, route_no_rules, cameraleech_figure),
+    ROUTE("/camera/{camera}/dropframes", ROUTE_VIEW, false, route_no_rules, cameraleech_figure),
     ROUTE("/metrics", ROUTE_MONITOR, false, route_no_rules, metrics_handle),
     ROUTE("/api/v1/cameras", ROUTE_VIEW, false, route_no_rules, api_cameras),
     ROUTE("/api/v1/cameras/{camera}", ROUTE_VIEW, false, route_no_rules, api_camera),

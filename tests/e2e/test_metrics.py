@@ -1,15 +1,21 @@
 """What /metrics says, held against what is on disk and what has happened."""
 
+import json
 import os
+import re
 import shutil
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 
+import media
 from camera import Mount
 from promtext import Metrics
 
+TREE = Path(__file__).resolve().parents[2]
+GRAFANA = TREE / "conf" / "grafana"
 ONE = Mount("one")
 TWO = Mount("two", audio=True)
 
@@ -73,6 +79,102 @@ def running(lab):
         keepframe.wait_for(f"{name} is up", lambda: metrics_of(keepframe).get(
             "stream_up", camera=name, stream="main"))
     return keepframe, camera
+
+
+# What is documented, and what of it takes longer to be known.
+PROMISED = {
+    "stream_up", "stream_state", "stream_frames_total", "stream_bytes_total",
+    "stream_dropped_frames_total", "stream_duplicated_frames_total", "stream_fps",
+    "stream_bytes_per_second", "stream_last_frame_timestamp_seconds", "stream_restarts_total",
+    "stream_gap_seconds_total", "stream_oldest_timestamp_seconds", "stream_cpu_seconds_total",
+    "segments_committed_total", "segments_quarantined_total", "segments_deleted_total",
+    "index_lag_seconds", "cache_bytes", "cache_sync_seconds", "volume_free_bytes",
+    "volume_used_bytes", "http_requests_total", "http_response_bytes_total",
+    "http_request_seconds_bucket", "http_request_seconds_sum", "http_request_seconds_count",
+    "program_up", "program_restarts_total", "build_info", "loop_delay_seconds_bucket",
+    "loop_delay_seconds_sum", "loop_delay_seconds_count", "config_last_reload_successful",
+    "config_last_reload_timestamp_seconds", "clock_synchronised",
+}
+LATER = {"stream_clock_skew_seconds", "stream_resident_bytes"}
+
+
+def test_all_metrics_are_there(recording):
+    names = {name.removeprefix("keepframe_") for name in metrics_of(recording.keepframe).names()}
+    assert PROMISED <= names <= PROMISED | LATER
+
+
+def test_all_metrics_are_documented():
+    text = (TREE / "docs" / "monitoring.md").read_text()
+    for name in PROMISED | LATER:
+        plain = re.sub("_(bucket|sum|count)$", "", name)
+        short = "…" + plain.removeprefix("stream_dropped_frames").removeprefix("stream")
+        assert f"`keepframe_{plain}`" in text or f"`{short}`" in text, plain
+
+
+def test_prometheus_takes_the_rules(tmp_path):
+    rules = GRAFANA / "keepframe-rules.yaml"
+    done = subprocess.run(["promtool", "check", "rules", rules], capture_output=True, text=True)
+    assert done.returncode == 0 and "SUCCESS" in done.stdout, done.stdout + done.stderr
+    shutil.copy(rules, tmp_path)
+    tests = shutil.copy(Path(__file__).with_name("alerts.yaml"), tmp_path)
+    done = subprocess.run(["promtool", "test", "rules", tests], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_rules_and_dashboard_ask_for_metrics_that_there_are():
+    board = json.loads((GRAFANA / "keepframe-dashboard.json").read_text())
+    queries = [target["expr"] for panel in board["panels"] for target in panel.get("targets", [])]
+    assert len(queries) > 25
+    numbers = [panel["id"] for panel in board["panels"]]
+    assert len(numbers) == len(set(numbers))
+    rules = (GRAFANA / "keepframe-rules.yaml").read_text()
+    variables = json.dumps(board["templating"])
+    for text in [*queries, rules, variables]:
+        for name in re.findall(r"\bkeepframe_([a-z_]+)", text):
+            assert name in PROMISED | LATER, name
+
+
+def test_a_stream_s_figures_are_those_of_its_files(running):
+    """The camera dies and comes back: what was counted is what lies on disk, and the end shows."""
+    keepframe, camera = running
+    labels = {"camera": "one", "stream": "main"}
+    keepframe.wait_sealed("one")
+    last = metrics_of(keepframe)
+    assert last.get("stream_state", state="recording", **labels) == 1
+    assert 20 < last.get("stream_fps", **labels) < 30
+    assert last.get("stream_gap_seconds_total", reason="unknown", **labels) == 0
+    camera.kill()
+    down = keepframe.wait_for("it is down", lambda: _if(
+        metrics_of(keepframe), lambda seen: seen.get("stream_up", **labels) == 0
+        and sum(s.value for s in seen.all("stream_restarts_total", **labels)) > 0))
+    keepframe.wait_for("all is filed", lambda: not keepframe.cache_files("one"))
+    files = keepframe.volume_files("one")
+    assert down.get("stream_frames_total", **labels) == sum(
+        len(media.packets(path, "v")) for path in files)
+    # Sealing appends the index that makes a file seekable.
+    bytes_total = down.get("stream_bytes_total", **labels)
+    size = sum(path.stat().st_size for path in files)
+    assert size - 10_000 * len(files) < bytes_total < size
+    assert sum(s.value for s in down.all("stream_state", **labels)) == 1
+    assert down.get("stream_last_frame_timestamp_seconds", **labels) == pytest.approx(
+        keepframe.sealed("one")[-1].end_us / 1e6, abs=2)
+    gap = sum(s.value for s in down.all("stream_gap_seconds_total", **labels))
+    later = keepframe.wait_for("the gap grows", lambda: _if(
+        metrics_of(keepframe), lambda seen: sum(
+            s.value for s in seen.all("stream_gap_seconds_total", **labels)) > gap + 1))
+    assert later.get("stream_frames_total", **labels) == down.get("stream_frames_total", **labels)
+    camera.start()
+    up = keepframe.wait_for("it is up again", lambda: _if(
+        metrics_of(keepframe), lambda seen: seen.get("stream_up", **labels) == 1
+        and seen.get("stream_frames_total", **labels)
+        > down.get("stream_frames_total", **labels)))
+    for name in ("stream_bytes_total", "stream_cpu_seconds_total"):
+        assert up.get(name, **labels) >= down.get(name, **labels)
+
+
+def _if(value, holds):
+    """The value when it holds, else None."""
+    return value if holds(value) else None
 
 
 def test_what_a_program_that_does_not_answer_knows_is_absent(running):
