@@ -323,6 +323,11 @@ uint64_t service_hangs(const struct service *service)
     return service->hangs;
 }
 
+int64_t service_heartbeat_us(const struct service *service)
+{
+    return service->child && service->has_beaten ? service->sign_us : 0;
+}
+
 const char *service_last_failure(const struct service *service)
 {
     return service->last_failure;

@@ -60,5 +60,8 @@ pid_t service_pid(const struct service *service); // 0 while it does not run
 uint64_t service_restarts(const struct service *service);
 uint64_t service_hangs(const struct service *service); // how often it was ended for its silence
 
+// When it gave its last heartbeat (monotonic); 0 before the first since its start.
+int64_t service_heartbeat_us(const struct service *service);
+
 // Why it last ended without being told to, as a sentence; NULL when it never did.
 const char *service_last_failure(const struct service *service);

@@ -154,9 +154,10 @@ static json_t *status_service(const struct service *service)
 {
     pid_t pid = service_pid(service);
     const char *state = pid ? "running" : service_is_wanted(service) ? "waiting" : "off";
-    return json_pack("{s:s, s:o, s:I, s:I, s:s?}", "state", state, "pid",
+    return json_pack("{s:s, s:o, s:I, s:I, s:s?, s:o}", "state", state, "pid",
         pid ? json_integer(pid) : json_null(), "restarts", (json_int_t)service_restarts(service),
-        "hangs", (json_int_t)service_hangs(service), "last_failure", service_last_failure(service));
+        "hangs", (json_int_t)service_hangs(service), "last_failure", service_last_failure(service),
+        "heartbeat_age_ms", status_age(service_heartbeat_us(service), time_monotonic_us()));
 }
 
 json_t *status_daemon(const struct daemon *daemon)

@@ -27,6 +27,8 @@ def test_a_frozen_program_is_replaced(running, name):
     keepframe = running
     recorder = keepframe.wait_recorder("one")
     pid = keepframe.wait_program(f"keepframe-{name}")
+    keepframe.wait_for("its heartbeat is heard", lambda: keepframe.ask("status")["result"][name][
+        "heartbeat_age_ms"] is not None)
     os.kill(pid, signal.SIGSTOP)
     wait_gone(pid, timeout=60, context=keepframe.log_tail)
     keepframe.wait_program(f"keepframe-{name}", other_than=pid)

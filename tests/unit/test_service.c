@@ -107,6 +107,7 @@ static void test_signs_and_forgiveness_keep_it(void **state)
     int idles;
     struct service *service = start_shell("exec sleep 60", &idles);
     int64_t now_us = time_monotonic_us();
+    assert_int_equal(service_heartbeat_us(service), 0);
     service_forgive(service, now_us + 1000 * US_PER_SECOND);
     expect_alive_at(service, now_us + 1599 * US_PER_SECOND);
     stop(service, &idles);
@@ -117,6 +118,7 @@ static void test_signs_and_forgiveness_keep_it(void **state)
         expect_alive_at(service, time_monotonic_us() + 30 * US_PER_SECOND);
     }
     assert_int_equal(service_pid(service), pid);
+    assert_in_range(service_heartbeat_us(service), now_us, time_monotonic_us());
     stop(service, &idles);
     (void)state;
 }
