@@ -18,7 +18,7 @@ struct adapt {
     // Of this run:
     unsigned hints; // what its lines have said
     bool has_frames;
-    bool is_overdue; // it is ended because no frame came
+    bool is_overdue; // it is ended because no progress came
     // Of all runs:
     bool is_patient;       // one that is overdue is slow, no more
     bool is_suspicion;     // audio is treated as it is on suspicion only
@@ -40,9 +40,9 @@ void adapt_frame(struct adapt *adapt);
 // Takes a line of stderr.
 void adapt_line(struct adapt *adapt, const char *line);
 
-// Whether the run, which has lasted for `age_us` without a frame, should be ended because ffmpeg
-// may hold all video back: it encodes audio that is announced and perhaps never comes. Ended by
-// SIGTERM, it writes what it has held back.
+// Whether the run, which has lasted for `age_us` without a word of progress, should be ended
+// because ffmpeg may hold all video back: it encodes audio that is announced and perhaps never
+// comes. Ended by SIGTERM, it writes what it has held back.
 bool adapt_is_overdue(struct adapt *adapt, int64_t age_us);
 
 // Takes the end of a run that nobody planned. Returns true when the next start does something else

@@ -405,8 +405,9 @@ void stream_restart(struct stream *stream, enum reason reason)
 static enum reason stream_verdict(struct stream *stream, int64_t now_us, char **words)
 {
     const struct config_recording *recording = &stream->config->recording;
-    if (stream->state == STREAM_CONNECTING &&
-        adapt_is_overdue(&stream->adapt, now_us - stream->launch_us))
+    // Once it reports progress it waits for nothing but a key frame.
+    bool is_mute = stream->state == STREAM_CONNECTING && stream->vitality.block_us == 0;
+    if (is_mute && adapt_is_overdue(&stream->adapt, now_us - stream->launch_us))
         return REASON_NO_FRAMES;
     enum reason reason =
         vitality_judge(&stream->vitality, recording->timeout_us, recording->segment_us, now_us);

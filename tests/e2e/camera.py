@@ -27,6 +27,7 @@ class Mount:
     clock: str = "media"
     length: int = 100  # s
     transport: str = "tcp"  # tcp, udp or both
+    join: bool = False  # clients come in the middle of a group of pictures
     mute: bool = False  # audio is announced and never sent
     udp_lost: bool = False  # UDP is agreed upon, and nothing arrives
 
@@ -36,7 +37,7 @@ class Mount:
         return (f"{self.name},codec={self.codec},bframes={self.bframes},audio={audio},"
                 f"width={self.width},height={self.height},gop={self.gop},bitrate={self.bitrate},"
                 f"length={self.length},clock={self.clock},transport={self.transport},"
-                f"mute={int(self.mute)},udp_lost={int(self.udp_lost)},rtcp=500")
+                f"join={int(self.join)},mute={int(self.mute)},udp_lost={int(self.udp_lost)},rtcp=500")
 
     def sent_pictures(self, build):
         """picture_hash() of each picture of the loop, in the order in which the camera sends

@@ -17,6 +17,7 @@ MOUNTS = {
     "udp": Mount("udp", audio=True, transport="udp", **SHORT),
     "either": Mount("either", transport="udp", **SHORT),
     "lost": Mount("lost", transport="both", udp_lost=True, **SHORT),
+    "midway": Mount("midway", audio="alaw", gop=600, length=48, join=True),
     "rarely": Mount("rarely", gop=1500, length=60),  # a key frame each minute
 }
 STREAMS = {
@@ -143,6 +144,12 @@ def test_an_unknown_option_is_told_once_and_recorded_over(odd):
     assert "Unused options for" in status["last_words"]
     for name in MOUNTS:  # "alaw" and others have started more than once
         assert len(odd.keepframe.log_lines(f"{name}/main", " error: ", "Unused options")) == 1
+
+
+def test_the_first_key_frame_is_waited_for(odd):
+    """It comes after 12 s, and the audio that is encoded is there long before."""
+    odd.keepframe.wait_for("it is recorded", lambda: odd.status("midway")["state"] == "recording")
+    assert odd.status("midway")["restarts_by_reason"] == {"codec": 1}
 
 
 def test_a_camera_without_key_frames_is_recorded_on_and_on(odd):

@@ -43,6 +43,7 @@ struct mount {
     enum audio_codec audio;
     enum transport transport;
     enum clock_mode clock;
+    int join;     // a client comes in the middle of a group of pictures
     int mute;     // audio is announced and never sent
     int udp_lost; // UDP is agreed upon, and no packet ever arrives
     int bframes;

@@ -39,6 +39,7 @@ struct session {
     int64_t origin_ns; // running time of unit 0
     int64_t start_ns;  // where the tracks begin, from unit 0
     enum clock_mode clock;
+    bool is_joined;     // begins in the middle of a group
     GstClockTime delay; // from the capture of a frame until its turn to be decoded
     struct feed video, audio;
 };
@@ -72,7 +73,8 @@ static void session_start(struct session *s, int64_t now_ns)
             first = (first + t->sync_every - 1) / t->sync_every * t->sync_every;
             s->start_ns = (int64_t)unit_time(t, first);
         } else {
-            s->origin_ns = now_ns + (int64_t)s->delay;
+            s->start_ns = s->is_joined ? (int64_t)unit_time(t, (uint64_t)t->sync_every / 2) : 0;
+            s->origin_ns = now_ns + (int64_t)s->delay - s->start_ns;
         }
     }
     g_mutex_unlock(&s->lock);
@@ -171,7 +173,7 @@ static void testcam_media_init(TestcamMedia *media)
 // What a factory needs to configure each of its medias.
 struct source {
     enum clock_mode clock;
-    bool is_mute;
+    bool is_joined, is_mute;
     int rtcp_ms;
     const struct track *video, *audio;
     struct fault *fault;
@@ -186,6 +188,7 @@ static void media_configure_cb(GstRTSPMediaFactory *factory, GstRTSPMedia *media
     (void)factory;
     g_mutex_init(&s->lock);
     s->clock = source->clock;
+    s->is_joined = source->is_joined;
     s->video.track = source->video;
     s->audio.track = source->audio;
     s->audio.is_mute = source->is_mute;
@@ -241,7 +244,8 @@ GstRTSPMediaFactory *media_factory_new(
     struct source *source = g_new(struct source, 1);
     g_autofree char *launch = launch_text(m);
 
-    *source = (struct source){m->clock, m->mute != 0, m->rtcp_ms, video, audio, fault_new(m)};
+    *source = (struct source){
+        m->clock, m->join != 0, m->mute != 0, m->rtcp_ms, video, audio, fault_new(m)};
     gst_rtsp_media_factory_set_media_gtype(factory, testcam_media_get_type());
     gst_rtsp_media_factory_set_launch(factory, launch);
     // Shared media would answer 503 to a client that wants audio beside one that does not.

@@ -19,6 +19,7 @@ static const struct key key_table[] = {
     {"bitrate", offsetof(struct mount, bitrate_kbps), 20, 100000},
     {"length", offsetof(struct mount, length_s), 1, 600},
     {"rtcp", offsetof(struct mount, rtcp_ms), 0, 60000},
+    {"join", offsetof(struct mount, join), 0, 1},
     {"mute", offsetof(struct mount, mute), 0, 1},
     {"udp_lost", offsetof(struct mount, udp_lost), 0, 1},
 };
