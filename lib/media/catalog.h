@@ -43,7 +43,8 @@ struct catalog_track {
     struct track_summary summary;
 };
 
-// One committed segment: the narrow row.
+// One committed segment: the narrow row. One whose tracks are damaged comes back without any, so
+// that its file can still be found and deleted.
 struct catalog_segment {
     int64_t stream_id;
     int64_t start_us;

@@ -45,21 +45,29 @@ static bool gap_walk_meet(struct gap_walk *walk, int64_t start_us, int64_t end_u
     return true;
 }
 
+// Goes over the segments of an hour of which so much is missing, until all of that is found.
 // Returns CATALOG_NONE when there is no more room.
 static enum catalog_status gap_walk_rows(
-    struct gap_walk *walk, int64_t start_us, int64_t end_us, char **cause)
+    struct gap_walk *walk, int64_t hour_us, int64_t missing_us, char **cause)
 {
     sqlite3_stmt *row;
+    int64_t end_us = hour_us + CATALOG_HOUR_US, covered_to_us = hour_us;
     enum catalog_status status =
-        catalog_spans_start(walk->catalog, &row, walk->stream_id, start_us, end_us, cause);
+        catalog_spans_start(walk->catalog, &row, walk->stream_id, hour_us, end_us, cause);
     if (status != CATALOG_OK)
         return status;
     while ((status = catalog_db_step(&walk->catalog->db, row, cause)) == CATALOG_OK) {
         int64_t from_us = sqlite3_column_int64(row, 0);
-        if (!gap_walk_meet(walk, from_us, from_us + sqlite3_column_int64(row, 1))) {
-            catalog_db_end(row);
-            return CATALOG_NONE;
-        }
+        int64_t until_us = from_us + sqlite3_column_int64(row, 1);
+        bool room = gap_walk_meet(walk, from_us, until_us);
+        if (from_us > covered_to_us)
+            missing_us -= from_us - covered_to_us;
+        if (until_us > covered_to_us)
+            covered_to_us = until_us;
+        if (room && missing_us > 0)
+            continue;
+        catalog_db_end(row);
+        return room && gap_walk_meet(walk, covered_to_us, end_us) ? CATALOG_OK : CATALOG_NONE;
     }
     return status == CATALOG_NONE ? CATALOG_OK : status;
 }
@@ -76,8 +84,9 @@ static enum catalog_status gap_walk_hours(struct gap_walk *walk, char **cause)
     while ((status = catalog_db_step(&walk->catalog->db, row, cause)) == CATALOG_OK) {
         int64_t start_us = sqlite3_column_int64(row, 0) * CATALOG_HOUR_US;
         int64_t end_us = start_us + CATALOG_HOUR_US;
-        if (sqlite3_column_int64(row, 1) != CATALOG_HOUR_US)
-            status = gap_walk_rows(walk, start_us, end_us, cause);
+        int64_t missing_us = CATALOG_HOUR_US - sqlite3_column_int64(row, 1);
+        if (missing_us > 0)
+            status = gap_walk_rows(walk, start_us, missing_us, cause);
         else if (!gap_walk_meet(walk, start_us, end_us))
             status = CATALOG_NONE;
         if (status != CATALOG_OK) {

@@ -9,6 +9,7 @@
 struct catalog {
     struct catalog_db db;
     struct frames frames;
+    uint64_t damaged; // rows met whose tracks can not be read
 };
 
 // A LIMIT: 0 is none.

@@ -34,6 +34,8 @@ enum {
     COLUMN_KEY,
     COLUMN_CAMERA,
     COLUMN_STREAM,
+
+    SEGMENT_DAMAGED_TOLD = 20,
 };
 
 void catalog_segment_fini(struct catalog_segment *segment)
@@ -68,7 +70,21 @@ static char *segment_computed_key(
     return xstrdup(key);
 }
 
-static void segment_read_tracks(sqlite3_stmt *row, struct catalog_segment *segment)
+// Told of the first ones that a handle meets: a page that is looked at would tell them all the
+// time.
+static void segment_damaged(
+    struct catalog *catalog, sqlite3_stmt *row, const struct catalog_segment *segment)
+{
+    if (catalog->damaged++ < SEGMENT_DAMAGED_TOLD)
+        log_err("the catalog's row of %s/%s/%" PRId64 "-%06" PRIu32
+                " is damaged: its file stays, but can not be played",
+            sqlite3_column_text(row, COLUMN_CAMERA), sqlite3_column_text(row, COLUMN_STREAM),
+            segment->run, segment->number);
+    else if (catalog->damaged == SEGMENT_DAMAGED_TOLD + 1)
+        log_err("%s: more rows are damaged, which are not told any more", catalog->db.path);
+}
+
+static void segment_read_tracks(sqlite3_stmt *row, struct catalog_segment *segment, bool *damaged)
 {
     segment->video.codec_id = sqlite3_column_int64(row, COLUMN_VIDEO);
     segment->video.summary.timescale = (uint32_t)sqlite3_column_int64(row, COLUMN_VIDEO + 1);
@@ -76,15 +92,13 @@ static void segment_read_tracks(sqlite3_stmt *row, struct catalog_segment *segme
     segment->audio.summary.timescale = (uint32_t)sqlite3_column_int64(row, COLUMN_AUDIO + 1);
     const void *packed = sqlite3_column_blob(row, COLUMN_PACKED);
     size_t size = (size_t)sqlite3_column_bytes(row, COLUMN_PACKED);
-    if (catalog_tracks_decode(segment, packed, size) < 0)
-        log_err("the catalog's row of %s/%s %" PRId64 "-%06" PRIu32
-                " is damaged: its file stays, but can not be played",
-            sqlite3_column_text(row, COLUMN_CAMERA), sqlite3_column_text(row, COLUMN_STREAM),
-            segment->run, segment->number);
+    *damaged = catalog_tracks_decode(segment, packed, size) < 0;
 }
 
-static void segment_read(sqlite3_stmt *row, struct catalog_segment *segment)
+static void segment_read(
+    struct catalog *catalog, sqlite3_stmt *row, struct catalog_segment *segment)
 {
+    bool damaged;
     int64_t start_us = sqlite3_column_int64(row, 1);
     *segment = (struct catalog_segment){
         .stream_id = sqlite3_column_int64(row, 0),
@@ -97,7 +111,9 @@ static void segment_read(sqlite3_stmt *row, struct catalog_segment *segment)
         .media_offset = (uint64_t)sqlite3_column_int64(row, 7),
         .utc_offset_s = sqlite3_column_int(row, 8),
     };
-    segment_read_tracks(row, segment);
+    segment_read_tracks(row, segment, &damaged);
+    if (damaged)
+        segment_damaged(catalog, row, segment);
     const char *key = (const char *)sqlite3_column_text(row, COLUMN_KEY);
     segment->key =
         key ? xstrdup(key)
@@ -113,7 +129,7 @@ static enum catalog_status segments_read(
     enum catalog_status status;
     while ((status = catalog_db_step(&catalog->db, row, cause)) == CATALOG_OK) {
         ARRAY_RESERVE(segments->rows, segments->count, capacity);
-        segment_read(row, &segments->rows[segments->count++]);
+        segment_read(catalog, row, &segments->rows[segments->count++]);
     }
     if (status == CATALOG_NONE)
         return CATALOG_OK;
@@ -169,7 +185,7 @@ enum catalog_status catalog_segment_find(struct catalog *catalog, int64_t stream
         status = catalog_db_step(&catalog->db, row, cause);
     if (status != CATALOG_OK)
         return status;
-    segment_read(row, segment);
+    segment_read(catalog, row, segment);
     catalog_db_end(row);
     return CATALOG_OK;
 }
@@ -208,7 +224,7 @@ static enum catalog_status segment_head_advance(struct catalog *catalog, int64_t
     head->some = status == CATALOG_OK;
     if (status != CATALOG_OK)
         return status == CATALOG_NONE ? CATALOG_OK : status;
-    segment_read(row, &head->next);
+    segment_read(catalog, row, &head->next);
     catalog_db_end(row);
     return CATALOG_OK;
 }

@@ -1,0 +1,64 @@
+"""Why there is no footage stands in the catalog, from the end of what there is to the start of what comes next."""
+
+import pytest
+
+from camera import Mount
+
+YARD = Mount("yard", length=60)
+
+
+def outages(keepframe):
+    return keepframe.catalog(
+        "SELECT run, start_us, end_us, reason FROM outage JOIN stream ON stream.id = stream_id "
+        "WHERE camera = 'yard' ORDER BY start_us")
+
+
+def footage(keepframe):
+    """From when to when there is footage of each run, as the segments say."""
+    return dict((run, (start, end)) for run, start, end in keepframe.catalog(
+        "SELECT run, min(start_us), max(end_us) FROM footage WHERE camera = 'yard' GROUP BY run"))
+
+
+@pytest.fixture
+def yard(lab):
+    camera = lab.camera(YARD)
+    keepframe = lab.keepframe()
+    keepframe.configure({"yard": {"url": camera.url("yard")}}, recording={"segment": "2s", "timeout": "2s"})
+    keepframe.start().wait_ready()
+    keepframe.wait_sealed("yard", 1)
+    return keepframe, camera
+
+
+def assert_outages_lie_between_footage(keepframe):
+    """Of runs that have ended, with others behind them."""
+    spans = footage(keepframe)
+    runs = sorted(spans)
+    found = {run: (start, end) for run, start, end, _ in outages(keepframe)}
+    for run, following in zip(runs, runs[1:]):
+        assert found[run] == (spans[run][1], spans[following][0])
+
+
+def test_a_stalled_camera_is_an_outage_from_its_last_frame_to_its_next(yard):
+    keepframe, camera = yard
+    run = keepframe.wait_open("yard").run
+    camera.stall()
+    keepframe.wait_for("the outage is there", lambda: [
+        row for row in outages(keepframe) if row[0] == run and row[2] is None])
+    camera.resume()
+    keepframe.wait_for("it has ended", lambda: [
+        row for row in outages(keepframe) if row[0] == run and row[2] is not None])
+    keepframe.stop()
+    assert_outages_lie_between_footage(keepframe)
+    (reason,) = [row[3] for row in outages(keepframe) if row[0] == run]
+    assert reason in ("timeout", "stalled")
+
+
+def test_a_stop_is_an_outage_until_the_next_start_records(yard):
+    keepframe, _ = yard
+    run = keepframe.wait_open("yard").run
+    keepframe.stop()
+    keepframe.start().wait_ready()
+    keepframe.wait_for("the stop is an outage that has ended", lambda: [
+        row for row in outages(keepframe) if row[0] == run and row[2] is not None and row[3] == "stopped"])
+    keepframe.stop()
+    assert_outages_lie_between_footage(keepframe)
