@@ -173,8 +173,8 @@ def test_no_recorder_survives_a_killed_supervisor_and_all_is_indexed_later(pair,
     rows = [row for row in pair.sealed("one") if row.run == first_run]
     assert_sound(pair, rows)
     assert_as_sent(build, ONE, pictures(pair, rows, ONE))
-    reasons = pair.catalog("SELECT reason FROM run WHERE run = ?", first_run)
-    assert ("supervisor_died",) in reasons
+    pair.wait_for("the run's end is in the catalog", lambda: ("supervisor_died",) in pair.catalog(
+        "SELECT reason FROM run WHERE run = ?", first_run))
 
 
 # --- Ended at a point of the indexer's work, by a preload library
