@@ -214,9 +214,9 @@ static json_t *zabbix_daemon(
     json_t *daemon = json_pack("{s:s, s:s, s:i, s:i}", "node", node, "version", KEEPFRAME_VERSION,
         "supervisor_up", supervisor != NULL, "indexer_up", indexer != NULL);
     double start;
-    zabbix_count_streams(daemon, streams);
     if (supervisor == NULL)
         return daemon;
+    zabbix_count_streams(daemon, streams);
     if (zabbix_time(json_object_get(supervisor, "start"), &start))
         json_object_set_new(
             daemon, "uptime_seconds", json_real((double)time_now_us() / US_PER_SECOND - start));

@@ -197,6 +197,24 @@ def test_what_a_program_that_does_not_answer_knows_is_absent(running):
     assert metrics_of(keepframe).get("segments_committed_total") is not None
 
 
+def test_a_supervisor_that_does_not_answer_makes_no_stream_down(running):
+    keepframe, _ = running
+    keepframe.send(signal.SIGSTOP)
+    try:
+        keepframe.wait_for("it is missed", lambda: metrics_of(keepframe).get(
+            "program_up", program="supervisor") == 0)
+        assert not metrics_of(keepframe).all("stream_up")
+        keepframe.get("/camera/one/frame").expect(503)
+        items = keepframe.get("/zabbix/items").expect(200).json
+        assert (items["daemon"]["supervisor_up"], items["daemon"]["indexer_up"]) == (0, 1)
+        assert "streams_down" not in items["daemon"]
+        assert "up" not in items["streams"]["one/main"] and "committed" in items["storage"]
+    finally:
+        keepframe.send(signal.SIGCONT)
+    keepframe.wait_for("it is back", lambda: metrics_of(keepframe).get(
+        "stream_up", camera="one", stream="main") == 1)
+
+
 def test_the_storage_is_as_large_as_the_file_system_says(running):
     keepframe, _ = running
     keepframe.wait_sealed("two", 2)
