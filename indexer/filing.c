@@ -12,17 +12,15 @@
 
 #include "indexer/quarantine.h"
 #include "indexer/seal.h"
+#include "indexer/sealed.h"
 #include "indexer/skew.h"
 #include "lib/core/alloc.h"
 #include "lib/core/fsutil.h"
 #include "lib/core/timeutil.h"
 #include "lib/media/codec.h"
-#include "lib/media/samples.h"
 
-// Where the clock of a stream may stand, and where it may lie in UTC: times that the catalog's days
-// and names can hold, with room for sums. Anything else is damage or malice.
+// Where the clock of a stream may stand, with room for sums. Anything else is damage or malice.
 #define FILING_MEDIA_US_MAX (INT64_C(1000) * 366 * US_PER_DAY)
-#define FILING_UTC_US_MAX (INT64_C(253402300799) * US_PER_SECOND) // the end of the year 9999
 
 // What is known of the file while it is worked on.
 struct filing_work {
@@ -124,13 +122,6 @@ static bool filing_is_ours(const struct filing *filing, const struct mp4_tags *t
     return strcmp(identity, tags->identity) == 0;
 }
 
-// Whether the catalog can take a segment of that span.
-static bool filing_span_plausible(int64_t start_us, int64_t end_us)
-{
-    return start_us >= 0 && end_us >= start_us && end_us <= FILING_UTC_US_MAX &&
-           end_us - start_us <= CATALOG_DURATION_US_MAX;
-}
-
 static enum filing_result filing_implausible(
     struct filing *filing, struct filing_work *work, const char *what, int64_t time_us)
 {
@@ -176,14 +167,14 @@ static enum filing_result filing_place(struct filing *filing, struct filing_work
         segment.media_start_us > FILING_MEDIA_US_MAX)
         return filing_implausible(filing, work, "begin at a media time of", segment.media_start_us);
     if (work->state >= SEAL_WRITTEN && filing_is_ours(filing, &work->tags) &&
-        filing_span_plausible(work->tags.start_us, work->tags.end_us)) {
+        sealed_span_plausible(work->tags.start_us, work->tags.end_us)) {
         filing_adopt(filing, work, &segment);
         return FILING_DONE;
     }
     if (!segtime_place(
             &filing->time, &segment, filing->alone, &filing->row.start_us, &filing->row.end_us))
         return FILING_WAITS;
-    if (!filing_span_plausible(filing->row.start_us, filing->row.end_us))
+    if (!sealed_span_plausible(filing->row.start_us, filing->row.end_us))
         return filing_implausible(
             filing, work, "have been recorded at the epoch's second", filing->row.start_us);
     filing->row.utc_offset_s = time_local_offset(filing->row.start_us);
@@ -236,14 +227,7 @@ static void filing_summarize(struct filing *filing, const struct filing_work *wo
     struct catalog_segment *row = &filing->row;
     row->run = filing->file.id.run;
     row->number = filing->file.id.number;
-    row->media_offset = work->layout.media_offset;
-    row->media_end = work->layout.media_end;
-    for (size_t i = 0; i < filing->media.track_count; i++) {
-        const struct media_track *track = &filing->media.tracks[i];
-        struct catalog_track *summary = track->kind == MEDIA_VIDEO ? &row->video : &row->audio;
-        track_summarize(track, &summary->summary);
-    }
-    sample_table_encode(&filing->media, &filing->packed);
+    sealed_summarize(&filing->media, &work->layout, row, &filing->packed);
     // The row may have to wait for long, and the packed table is all that is still wanted.
     for (size_t i = 0; i < filing->media.track_count; i++) {
         struct media_track *track = &filing->media.tracks[i];

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "indexer/service.h"
+#include "indexer/verify.h"
 #include "lib/core/config.h"
 #include "lib/core/log.h"
 #include "lib/core/options.h"
@@ -14,17 +15,27 @@
 struct command_options {
     struct config_source source;
     bool debug;
+    const char *unseal;
+    const char *output;
+    char **arguments; // the command's own
 };
+
+static struct config *command_load(const struct command_options *options)
+{
+    char *cause = NULL;
+    struct config *config = config_load(&options->source, &cause);
+    if (config == NULL)
+        log_err("%s", cause);
+    free(cause);
+    return config;
+}
 
 static int command_run(const struct command_options *options)
 {
     char *cause = NULL;
-    struct config *config = config_load(&options->source, &cause);
-    if (config == NULL) {
-        log_err("%s", cause);
-        free(cause);
+    struct config *config = command_load(options);
+    if (config == NULL)
         return EX_CONFIG;
-    }
     struct service *service = service_new(&options->source, config, &cause);
     if (service == NULL) {
         log_err("%s", cause);
@@ -36,8 +47,26 @@ static int command_run(const struct command_options *options)
     return EXIT_SUCCESS;
 }
 
+static int command_verify(const struct command_options *options)
+{
+    const char *name = options->arguments[0];
+    if ((options->unseal == NULL) != (options->output == NULL) || (options->unseal && name)) {
+        log_err("verify: --unseal ID and -o FILE go together, and without CAMERA");
+        return EX_USAGE;
+    }
+    struct config *config = command_load(options);
+    if (config == NULL)
+        return EX_CONFIG;
+    int code = options->unseal ? verify_unseal(config, options->unseal, options->output)
+                               : verify_run(config, name);
+    config_free(config);
+    return code;
+}
+
 static const struct options_command main_commands[] = {
     {"run", .help = "file what is recorded, until SIGTERM or SIGINT", .run = command_run},
+    {"verify", "[CAMERA[/STREAM]]", 0, 1, "read filed footage again and name the damaged moments",
+        .run = command_verify},
     {.name = NULL},
 };
 
@@ -48,6 +77,9 @@ static const struct options_option main_options[] = {
     {"data", .argument = "DIR", TO(source.data),
         .help = "default of database, cache, volume and runtime"},
     {"runtime", .argument = "DIR", TO(source.runtime), .help = "where the control socket is made"},
+    {"unseal", .argument = "ID", .commands = "verify", TO(unseal),
+        .help = "write one segment as the recorder wrote it instead"},
+    {"output", 'o', "FILE", "verify", TO(output), .help = "where to; it must not be there yet"},
     {"debug", TO(debug), .help = "log every step"},
     {.name = NULL},
 };
@@ -64,10 +96,9 @@ static const struct options_table main_table = {
 int main(int argc, char **argv)
 {
     struct command_options options = {.source.file = MAIN_CONFIG};
-    char **arguments;
     int code;
     const struct options_command *command =
-        options_parse(&main_table, argc, argv, &options, &arguments, &code);
+        options_parse(&main_table, argc, argv, &options, &options.arguments, &code);
     if (command == NULL)
         return code;
     log_open("keepframe-indexer", options.debug);

@@ -122,6 +122,10 @@ enum catalog_status catalog_segments_in(struct catalog *catalog, int64_t stream_
 enum catalog_status catalog_segment_find(struct catalog *catalog, int64_t stream_id, int64_t run,
     uint32_t number, struct catalog_segment *segment, char **cause);
 
+// Whether the segment of that identity has a row: CATALOG_OK or CATALOG_NONE.
+enum catalog_status catalog_segment_known(
+    struct catalog *catalog, int64_t stream_id, int64_t run, uint32_t number, char **cause);
+
 // The packed sample table of a segment (samples.h), appended to `packed`.
 enum catalog_status catalog_frames(struct catalog *catalog, const struct catalog_segment *segment,
     struct buf *packed, char **cause);

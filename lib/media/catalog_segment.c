@@ -190,6 +190,12 @@ enum catalog_status catalog_segment_find(struct catalog *catalog, int64_t stream
     return CATALOG_OK;
 }
 
+enum catalog_status catalog_segment_known(
+    struct catalog *catalog, int64_t stream_id, int64_t run, uint32_t number, char **cause)
+{
+    return catalog_stretch_has(catalog, stream_id, run, number, cause);
+}
+
 enum catalog_status catalog_oldest_of_stream(struct catalog *catalog, int64_t stream_id,
     int64_t before_us, size_t limit, struct catalog_segments *segments, char **cause)
 {
