@@ -8,12 +8,15 @@
 #include "indexer/worker.h"
 #include "lib/core/alloc.h"
 #include "lib/core/log.h"
+#include "lib/core/timeutil.h"
 #include "lib/media/catalog_outage.h"
 
 enum {
     COMMITTER_RETRY_TICKS = 5,  // after a failure, in seconds
     COMMITTER_FAILURES_MAX = 8, // of single changes in one round
 };
+
+#define COMMITTER_HURRY_US (US_PER_SECOND / 10) // between two rounds that somebody waits for
 
 struct committer_list {
     struct commit *first;
@@ -38,6 +41,8 @@ struct committer {
     struct committer_list waiting;
     struct committer_round round;
     bool busy;
+    bool hurry;
+    int64_t started_us; // monotonic, the last round
     size_t pending;
     int pause; // ticks
     char *trouble;
@@ -146,6 +151,8 @@ static enum catalog_status committer_apply(
         return catalog_garbage_done(catalog, commit->garbage_id, cause);
     case COMMIT_EXPIRE:
         return committer_expire(catalog, commit, cause);
+    case COMMIT_CALL:
+        return commit->apply(catalog, commit, cause);
     }
     return status;
 }
@@ -241,6 +248,8 @@ static void committer_done(struct worker_job *job)
         committer->pending--;
         commit->done(commit);
     }
+    if (committer->hurry)
+        committer_hurry(committer);
 }
 
 struct committer *committer_new(struct ev_loop *loop, struct catalog *catalog)
@@ -284,7 +293,18 @@ static void committer_start(struct committer *committer)
         committer_list_put(deletion ? &round->deletions : &round->additions, commit);
     }
     committer->busy = true;
+    committer->hurry = false;
+    committer->started_us = time_monotonic_us();
     worker_submit(committer->worker, &round->job);
+}
+
+void committer_hurry(struct committer *committer)
+{
+    bool is_soon = time_monotonic_us() - committer->started_us < COMMITTER_HURRY_US;
+    committer->hurry = committer->busy;
+    // What comes too soon after the last round waits for the tick.
+    if (!committer->busy && committer->pause == 0 && !is_soon && committer->waiting.count > 0)
+        committer_start(committer);
 }
 
 void committer_tick(struct committer *committer)

@@ -19,6 +19,7 @@ enum commit_kind {
     COMMIT_DISCARD,      // a row becomes garbage
     COMMIT_GARBAGE_DONE, // a file of the garbage is gone
     COMMIT_EXPIRE,       // forget runs and days of frames that nothing needs any more
+    COMMIT_CALL,         // whatever apply() does
 };
 
 // One change. Who puts it in owns it again in done(), which is called in the loop once the change
@@ -41,6 +42,11 @@ struct commit {
     int64_t garbage_id; // COMMIT_GARBAGE_DONE
     int64_t before_us;  // COMMIT_EXPIRE: runs that ended before
 
+    // COMMIT_CALL: called in the committer's thread, within its transaction, and again when that
+    // failed as a whole. Anything but CATALOG_OK makes it fail.
+    enum catalog_status (*apply)(struct catalog *catalog, struct commit *commit, char **cause);
+    void (*drop)(struct commit *commit); // in place of done(), when it was given up
+
     struct commit *next; // the committer's own
 };
 
@@ -56,6 +62,10 @@ void committer_put(struct committer *committer, struct commit *commit);
 // Changes that are not durable yet, and why the last attempt failed (NULL when it did not).
 size_t committer_pending(const struct committer *committer);
 const char *committer_trouble(const struct committer *committer);
+
+// Somebody waits for what was put in last: commits as soon as that can be, ten times a second at
+// most.
+void committer_hurry(struct committer *committer);
 
 // For the loop's second: starts a commit when there is something to do and none is under way.
 void committer_tick(struct committer *committer);

@@ -17,6 +17,7 @@ struct ev_loop;
 struct expiry;
 struct ingest;
 struct keeper;
+struct marks;
 struct volume;
 struct worker;
 
@@ -44,6 +45,7 @@ struct indexer {
     struct ingest *ingest;
     struct expiry *expiry;
     struct keeper *keeper;
+    struct marks *marks; // events and locks
     struct announce *announce;
     struct figures figures;
     bool stopping; // nothing new is begun

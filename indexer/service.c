@@ -18,6 +18,7 @@
 #include "indexer/indexer.h"
 #include "indexer/ingest.h"
 #include "indexer/keeper.h"
+#include "indexer/marks.h"
 #include "indexer/status.h"
 #include "indexer/watch.h"
 #include "indexer/worker.h"
@@ -83,6 +84,7 @@ static void service_tick_cb(struct ev_loop *loop, ev_timer *event, int revents)
     keeper_tick(service->indexer.keeper, now_us);
     ingest_tick(service->indexer.ingest, now_us);
     cachesync_tick(service->sync, now_us);
+    marks_tick(service->indexer.marks, now_us);
     heartbeat_beat(&service->heartbeat, now_us);
 }
 
@@ -117,7 +119,7 @@ static void service_request(struct ctl_request *request, void *arg)
     const char *command = ctl_request_command(request);
     if (strcmp(command, "status") == 0)
         ctl_reply(request, status_json(&service->indexer));
-    else
+    else if (!marks_request(service->indexer.marks, request))
         ctl_fail(request, "unknown_command", "command", "there is no command \"%s\"", command);
 }
 
@@ -263,6 +265,7 @@ static int service_open(struct service *service, char **cause)
     indexer->worker = worker_new(indexer->loop, "volume");
     indexer->ingest = ingest_new(indexer);
     indexer->expiry = expiry_new(indexer);
+    indexer->marks = marks_new(indexer);
     indexer->keeper = keeper_new(indexer, config->storage.volumes[0].path);
     service->sync = cachesync_new(indexer);
     service->watch = watch_new(config->storage.cache, ingest_changed, indexer->ingest, cause);
@@ -357,6 +360,9 @@ static void service_drop(struct commit *commit)
     case COMMIT_RUN:
         ingest_drop(commit);
         break;
+    case COMMIT_CALL:
+        commit->drop(commit);
+        break;
     default:
         expiry_drop(commit);
         break;
@@ -375,7 +381,10 @@ void service_free(struct service *service)
     // The writing handle is to be the last to close: then SQLite empties its log.
     catalog_close(indexer->catalog);
     committer_free(indexer->committer, service_drop);
+    if (service->server != NULL)
+        ctl_server_dispatch(service->server); // what the last round has answered
     ctl_server_close(service->server);
+    marks_free(indexer->marks);
     watch_free(service->watch);
     cachesync_free(service->sync);
     keeper_free(indexer->keeper);
