@@ -2,6 +2,7 @@
 #include "indexer/committer.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@
 #include "lib/core/alloc.h"
 #include "lib/core/log.h"
 #include "lib/core/timeutil.h"
+#include "lib/media/catalog_epoch.h"
 #include "lib/media/catalog_outage.h"
 
 enum {
@@ -99,6 +101,22 @@ static enum catalog_status committer_track(struct catalog *catalog,
                : catalog_codec_add(catalog, track->entry, track->entry_size, &row->codec_id, cause);
 }
 
+// Notes the epoch that a segment begins.
+static enum catalog_status committer_epoch(
+    struct catalog *catalog, const struct filing *filing, char **cause)
+{
+    const struct catalog_segment *row = &filing->row;
+    struct catalog_epoch epoch = {.stream_id = row->stream_id,
+        .run = row->run,
+        .first_number = row->number,
+        .start_us = row->start_us,
+        .moved_us = filing->time.step_us};
+    if (filing->time.step == SEGTIME_NONE)
+        return CATALOG_OK;
+    snprintf(epoch.cause, sizeof(epoch.cause), "%s", segtime_step_name(filing->time.step));
+    return catalog_epoch_add(catalog, &epoch, cause);
+}
+
 static enum catalog_status committer_segment(
     struct catalog *catalog, struct commit *commit, char **cause)
 {
@@ -115,6 +133,8 @@ static enum catalog_status committer_segment(
         status = catalog_frames_put(catalog, row, filing->packed.data, filing->packed.size, cause);
     if (status == CATALOG_OK)
         status = catalog_segment_add(catalog, row, cause);
+    if (status == CATALOG_OK)
+        status = committer_epoch(catalog, filing, cause);
     commit->known = status == CATALOG_NONE;
     return commit->known ? CATALOG_OK : status;
 }

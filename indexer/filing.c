@@ -107,8 +107,10 @@ static void filing_adopt(
     if (segment->number == 0 && !filing->time.anchored) {
         filing->time.anchored = true;
         filing->time.anchor_us = work->tags.start_us - segment->media_start_us;
+        filing->time.observations = 1;
     }
     segtime_place(&filing->time, segment, true, &start_us, &end_us);
+    filing->time.start_us = work->tags.start_us;
     filing->time.next_start_us = work->tags.end_us;
     filing->row.start_us = work->tags.start_us;
     filing->row.end_us = work->tags.end_us;
@@ -158,6 +160,7 @@ static enum filing_result filing_place(struct filing *filing, struct filing_work
         .next_birth_us = filing->next_birth_us,
         .written_us = filing->file.written_us,
         .latency_us = filing->latency_us,
+        .media_jump_us = segtime_jump_us(&filing->media),
     };
     if (!media_segment_span(&filing->media, &segment.media_start_us, &segment.media_duration_us))
         return filing_quarantine(filing, work, "unreadable", xstrdup("it holds no sample"));

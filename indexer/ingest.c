@@ -223,6 +223,15 @@ static bool ingest_run_over(const struct ingest_stream *stream, const struct ing
     return run->file_inode == 0 && time_now_us() - file->file.written_us > INGEST_ORPHAN_US;
 }
 
+// Whether the file that would come next is lost, since later ones are there.
+static bool ingest_successor_lost(
+    const struct ingest_stream *stream, const struct ingest_file *file)
+{
+    const struct ingest_file *next = file + 1;
+    return next < stream->files + stream->file_count && next->file.id.run == file->file.id.run &&
+           next->file.id.number != file->file.id.number + 1;
+}
+
 // --- One file's way ---
 
 static void ingest_segment_committed(struct commit *commit)
@@ -263,6 +272,19 @@ static void ingest_put_segment(
     committer_put(indexer->committer, &own->commit);
 }
 
+// Says that the run's place in UTC has moved.
+static void ingest_tell_step(const struct filing *filing, const char *identity)
+{
+    static const char *const causes[SEGTIME_STEP_COUNT] = {
+        [SEGTIME_CLOCK_STEP] = "the computer's clock was set",
+        [SEGTIME_CAMERA_JUMP] = "the camera's clock has jumped",
+        [SEGTIME_DELAY] = "frames come later than before",
+    };
+    if (filing->time.step != SEGTIME_NONE)
+        log_warn("%s: %s; from here on the run's times are moved by %.3f s", identity,
+            causes[filing->time.step], (double)filing->time.step_us / US_PER_SECOND);
+}
+
 static void ingest_filed(struct ingest_stream *stream, struct ingest_file *file,
     struct filing *filing, const char *identity)
 {
@@ -273,6 +295,7 @@ static void ingest_filed(struct ingest_stream *stream, struct ingest_file *file,
         figures->filing_us_max = filing->busy_us;
     figures->skipped_fragments += filing->skipped;
     skew_add(&stream->skew, filing->has_skew, filing->skew_us, time_monotonic_us());
+    ingest_tell_step(filing, identity);
     if (filing->skipped > 0)
         log_warn("%s: %" PRIu32 " damaged fragments were left out", identity, filing->skipped);
     ingest_put_segment(stream, ingest_stream_run(stream, file->file.id.run), filing);
@@ -394,7 +417,7 @@ static void ingest_submit(struct ingest_stream *stream, struct ingest_file *file
     filing->next_birth_us =
         ingest_stream_birth_us(stream, file->file.id.run, file->file.id.number + 1);
     filing->latency_us = ingest_latency_us(stream);
-    filing->alone = ingest_run_over(stream, run, file);
+    filing->alone = ingest_run_over(stream, run, file) || ingest_successor_lost(stream, file);
     file->filing = true;
     stream->filing = true;
     worker_submit(indexer->worker, &filing->job);

@@ -226,6 +226,7 @@ static enum catalog_status footage_take_file(
         .number = file->id.number,
         .media_start_us = recent->media_start_us,
         .media_duration_us = recent->media_duration_us,
+        .media_jump_us = recent->media_jump_us,
         .birth_us = file->birth_us,
         .next_birth_us = cache_listing_birth_us(&load->listing, file->id.run, file->id.number + 1),
         .written_us = file->written_us,
@@ -264,6 +265,16 @@ static enum catalog_status footage_take_listing(struct footage_load *load)
     return CATALOG_OK;
 }
 
+// Whether another segment starts at that moment: the later one of two moves on, as it will when it
+// is committed.
+static bool footage_starts(const struct footage *footage, int64_t start_us)
+{
+    for (size_t i = footage->count; i-- > 0;)
+        if (footage->segments[i].start_us == start_us)
+            return true;
+    return false;
+}
+
 // Moves the uncommitted segments that are wanted to the others.
 static void footage_merge(struct footage_load *load)
 {
@@ -272,6 +283,8 @@ static void footage_merge(struct footage_load *load)
         if (!footage_wanted(load->query, segment->start_us, segment->end_us) ||
             footage_has(load->footage, segment->run, segment->number))
             continue;
+        while (footage_starts(load->footage, segment->start_us))
+            segment->start_us++;
         *footage_add(load->footage) = *segment;
         segment->recent = NULL;
     }

@@ -11,6 +11,7 @@
 
 #include "lib/core/alloc.h"
 #include "lib/media/mp4_read.h"
+#include "lib/media/segtime.h"
 
 enum {
     RECENTS_COUNT = 256,
@@ -98,6 +99,7 @@ static int recent_parse(struct recent *recent, int fd, char **cause)
         *cause = xasprintf("it holds no sample");
         result = -1;
     }
+    recent->media_jump_us = segtime_jump_us(&segment);
     for (size_t i = 0; i < segment.track_count; i++)
         recent_take_track(
             &recent->tracks[segment.tracks[i].kind == MEDIA_AUDIO], &segment.tracks[i]);

@@ -17,6 +17,7 @@ struct recent {
     uint64_t media_end;
     int64_t media_start_us; // on the run's clock
     int64_t media_duration_us;
+    int64_t media_jump_us; // segtime_jump_us()
     struct recent_track {
         struct track_summary summary; // counts.samples 0: none
         uint8_t *entry;

@@ -255,13 +255,37 @@ enum catalog_status catalog_codec_add(
 
 // --- Runs ---
 
+// The columns of a run's place in UTC, from `column` on.
+#define CATALOG_TIME_COLUMNS                                                                       \
+    "anchor_us, observations, late, late_us, last_start_us, next_start_us, next_media_us,"         \
+    " jump_us, next_step, step_us"
+
+static struct segtime catalog_time_read(sqlite3_stmt *row, int column)
+{
+    return (struct segtime){
+        .anchored = sqlite3_column_type(row, column) != SQLITE_NULL,
+        .anchor_us = sqlite3_column_int64(row, column),
+        .observations = (uint32_t)sqlite3_column_int64(row, column + 1),
+        .late = (uint32_t)sqlite3_column_int64(row, column + 2),
+        .late_us = sqlite3_column_int64(row, column + 3),
+        .placed = sqlite3_column_type(row, column + 4) != SQLITE_NULL,
+        .start_us = sqlite3_column_int64(row, column + 4),
+        .next_start_us = sqlite3_column_int64(row, column + 5),
+        .next_media_us = sqlite3_column_int64(row, column + 6),
+        .jump_us = sqlite3_column_int64(row, column + 7),
+        .next_seen = sqlite3_column_type(row, column + 8) != SQLITE_NULL,
+        .next_step = (enum segtime_step)sqlite3_column_int(row, column + 8),
+        .step_us = sqlite3_column_int64(row, column + 9),
+    };
+}
+
 enum catalog_status catalog_run_get(struct catalog *catalog, int64_t stream_id, int64_t run,
     struct catalog_run *found, char **cause)
 {
     sqlite3_stmt *row;
     enum catalog_status status = catalog_db_start(&catalog->db, &row, cause,
-        "SELECT start_us, ifnull(end_us, 0), anchor_us, next_start_us, next_media_us, reason,"
-        " detail FROM run WHERE stream_id = ? AND run = ?",
+        "SELECT start_us, ifnull(end_us, 0), reason, detail, " CATALOG_TIME_COLUMNS
+        " FROM run WHERE stream_id = ? AND run = ?",
         "ii", stream_id, run);
     if (status == CATALOG_OK)
         status = catalog_db_step(&catalog->db, row, cause);
@@ -272,17 +296,10 @@ enum catalog_status catalog_run_get(struct catalog *catalog, int64_t stream_id, 
         .run = run,
         .start_us = sqlite3_column_int64(row, 0),
         .end_us = sqlite3_column_int64(row, 1),
-        .time =
-            {
-                .anchored = sqlite3_column_type(row, 2) != SQLITE_NULL,
-                .anchor_us = sqlite3_column_int64(row, 2),
-                .placed = sqlite3_column_type(row, 3) != SQLITE_NULL,
-                .next_start_us = sqlite3_column_int64(row, 3),
-                .next_media_us = sqlite3_column_int64(row, 4),
-            },
+        .time = catalog_time_read(row, 4),
     };
-    snprintf(found->reason, sizeof(found->reason), "%s", sqlite3_column_text(row, 5));
-    snprintf(found->detail, sizeof(found->detail), "%s", sqlite3_column_text(row, 6));
+    snprintf(found->reason, sizeof(found->reason), "%s", sqlite3_column_text(row, 2));
+    snprintf(found->detail, sizeof(found->detail), "%s", sqlite3_column_text(row, 3));
     catalog_db_end(row);
     return CATALOG_OK;
 }
@@ -309,16 +326,22 @@ enum catalog_status catalog_run_put(
         status = catalog_run_over(catalog, run, &over, cause);
     if (status == CATALOG_OK)
         status = catalog_db_run(&catalog->db, cause,
-            "INSERT INTO run (stream_id, run, start_us, end_us, reason, detail, anchor_us,"
-            " next_start_us, next_media_us)"
-            " VALUES (?1, ?2, ?3, nullif(?4, 0), ?5, ?6, iif(?7, ?8, NULL), iif(?9, ?10, NULL),"
-            " iif(?9, ?11, NULL)) ON CONFLICT DO UPDATE SET start_us = excluded.start_us,"
+            "INSERT INTO run (stream_id, run, start_us, end_us, reason, detail,"
+            " " CATALOG_TIME_COLUMNS ")"
+            " VALUES (?1, ?2, ?3, nullif(?4, 0), ?5, ?6, iif(?7, ?8, NULL), ?9, ?10, ?11,"
+            " iif(?12, ?13, NULL), iif(?12, ?14, NULL), iif(?12, ?15, NULL), ?16,"
+            " iif(?17, ?18, NULL), ?19) ON CONFLICT DO UPDATE SET start_us = excluded.start_us,"
             " end_us = excluded.end_us, reason = excluded.reason, detail = excluded.detail,"
-            " anchor_us = excluded.anchor_us, next_start_us = excluded.next_start_us,"
-            " next_media_us = excluded.next_media_us",
-            "iiiittiiiii", run->stream_id, run->run, run->start_us, run->end_us, run->reason,
-            run->detail, (int64_t)time->anchored, time->anchor_us, (int64_t)time->placed,
-            time->next_start_us, time->next_media_us);
+            " anchor_us = excluded.anchor_us, observations = excluded.observations,"
+            " late = excluded.late, late_us = excluded.late_us,"
+            " last_start_us = excluded.last_start_us, next_start_us = excluded.next_start_us,"
+            " next_media_us = excluded.next_media_us, jump_us = excluded.jump_us,"
+            " next_step = excluded.next_step, step_us = excluded.step_us",
+            "iiiittiiiiiiiiiiiii", run->stream_id, run->run, run->start_us, run->end_us,
+            run->reason, run->detail, (int64_t)time->anchored, time->anchor_us,
+            (int64_t)time->observations, (int64_t)time->late, time->late_us, (int64_t)time->placed,
+            time->start_us, time->next_start_us, time->next_media_us, time->jump_us,
+            (int64_t)time->next_seen, (int64_t)time->next_step, time->step_us);
     if (status == CATALOG_OK && !over)
         status = catalog_outage_run_ended(catalog, run, cause);
     return status;
@@ -327,13 +350,19 @@ enum catalog_status catalog_run_put(
 enum catalog_status catalog_runs_expire(
     struct catalog *catalog, int64_t stream_id, int64_t before_us, char **cause)
 {
-    return catalog_db_run(&catalog->db, cause,
+    enum catalog_status status = catalog_db_run(&catalog->db, cause,
         "DELETE FROM run WHERE stream_id = ?1 AND run < ?2 / 1000 AND end_us < ?2"
         " AND NOT EXISTS (SELECT 1 FROM stretch WHERE stretch.stream_id = run.stream_id"
         " AND stretch.run = run.run)"
         " AND NOT EXISTS (SELECT 1 FROM outage WHERE outage.stream_id = run.stream_id"
         " AND outage.run = run.run AND outage.end_us IS NULL)",
         "ii", stream_id, before_us);
+    if (status == CATALOG_OK)
+        status = catalog_db_run(&catalog->db, cause,
+            "DELETE FROM epoch WHERE stream_id = ?1 AND run < ?2 / 1000 AND NOT EXISTS"
+            " (SELECT 1 FROM run WHERE run.stream_id = epoch.stream_id AND run.run = epoch.run)",
+            "ii", stream_id, before_us);
+    return status;
 }
 
 // --- Frames ---

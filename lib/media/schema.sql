@@ -28,7 +28,7 @@ CREATE TABLE codec (
 ) STRICT;
 
 -- One life of a recorder, those that never delivered a frame too, where its media clock stands in
--- UTC after its last committed segment, and from when to when there is footage of it.
+-- UTC after its last committed segment (segtime.h), and from when to when there is footage of it.
 CREATE TABLE run (
     stream_id        INTEGER NOT NULL REFERENCES stream (id),
     run              INTEGER NOT NULL,
@@ -37,12 +37,33 @@ CREATE TABLE run (
     reason           TEXT NOT NULL,   -- why it ended
     detail           TEXT NOT NULL,   -- the recorder's last words
     anchor_us        INTEGER,         -- UTC at media time zero
-    next_start_us    INTEGER,         -- UTC where the last placed segment ends
+    observations     INTEGER NOT NULL,
+    late             INTEGER NOT NULL,
+    late_us          INTEGER NOT NULL,
+    last_start_us    INTEGER,         -- UTC where the last placed segment begins
+    next_start_us    INTEGER,         -- and where it ends
     next_media_us    INTEGER,         -- media time of that moment
+    jump_us          INTEGER NOT NULL,
+    next_step        INTEGER,         -- what its successor's arrival was, NULL when not seen
+    step_us          INTEGER NOT NULL,
     footage_start_us INTEGER,         -- NULL where no segment of it was ever committed; stays when
     footage_end_us   INTEGER,         -- its footage goes
     PRIMARY KEY (stream_id, run)
 ) STRICT, WITHOUT ROWID;
+
+-- Where a run's place in UTC has moved, since a clock was set or has jumped. What stands before stays
+-- where it is.
+CREATE TABLE epoch (
+    stream_id    INTEGER NOT NULL REFERENCES stream (id),
+    run          INTEGER NOT NULL,
+    first_number INTEGER NOT NULL, -- its first segment
+    start_us     INTEGER NOT NULL,
+    cause        TEXT NOT NULL,    -- clock_step, camera_jump, delay
+    moved_us     INTEGER NOT NULL, -- by how much UTC stands later than it would have
+    PRIMARY KEY (stream_id, run, first_number)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX epoch_time ON epoch (stream_id, start_us);
 
 CREATE INDEX run_with_footage ON run (stream_id, run) WHERE footage_start_us IS NOT NULL;
 

@@ -418,7 +418,19 @@ static void runs_and_their_clocks_come_back(void **state)
         .end_us = 1774950060000000,
         .reason = "exited",
         .detail = "Connection timed out",
-        .time = {true, 11, true, 22, 33}};
+        .time = {.anchored = true,
+            .anchor_us = 11,
+            .observations = 2,
+            .late = 1,
+            .late_us = 44,
+            .placed = true,
+            .start_us = 55,
+            .next_start_us = 22,
+            .next_media_us = 33,
+            .jump_us = -66,
+            .next_seen = true,
+            .next_step = SEGTIME_CAMERA_JUMP,
+            .step_us = 77}};
     struct catalog_run found = {.start_us = 1}, fresh = {.stream_id = fixture->stream_id, .run = 5};
     CHECK(catalog_run_put(fixture->catalog, &stored, &cause));
     CHECK(catalog_run_get(fixture->catalog, stored.stream_id, stored.run, &found, &cause));
@@ -428,9 +440,17 @@ static void runs_and_their_clocks_come_back(void **state)
     assert_string_equal(found.detail, stored.detail);
     assert_true(found.time.anchored);
     assert_int_equal(found.time.anchor_us, 11);
+    assert_int_equal(found.time.observations, 2);
+    assert_int_equal(found.time.late, 1);
+    assert_int_equal(found.time.late_us, 44);
     assert_true(found.time.placed);
+    assert_int_equal(found.time.start_us, 55);
     assert_int_equal(found.time.next_start_us, 22);
     assert_int_equal(found.time.next_media_us, 33);
+    assert_int_equal(found.time.jump_us, -66);
+    assert_true(found.time.next_seen);
+    assert_int_equal(found.time.next_step, SEGTIME_CAMERA_JUMP);
+    assert_int_equal(found.time.step_us, 77);
 
     CHECK(catalog_run_put(fixture->catalog, &fresh, &cause));
     CHECK(catalog_run_get(fixture->catalog, fresh.stream_id, 5, &found, &cause));

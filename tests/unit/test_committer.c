@@ -8,6 +8,7 @@
 
 #include "indexer/committer.h"
 #include "lib/core/timeutil.h"
+#include "lib/media/catalog_epoch.h"
 
 #define NOON_US INT64_C(1774958400000000)
 
@@ -68,7 +69,7 @@ static void done(struct commit *commit)
     free(commit);
 }
 
-static void put_segment(uint32_t number, int64_t start_us)
+static struct filing *put_segment(uint32_t number, int64_t start_us)
 {
     struct commit *commit = xcalloc(1, sizeof(*commit));
     struct filing *filing = xcalloc(1, sizeof(*filing));
@@ -89,6 +90,7 @@ static void put_segment(uint32_t number, int64_t start_us)
         .key = xasprintf("yard/main/%u.mp4", number)};
     buf_put_u8(&filing->packed, 1);
     committer_put(fixture->committer, commit);
+    return filing;
 }
 
 // Until the round in hand is over.
@@ -124,6 +126,33 @@ static void many_refused_rows_hold_up_the_rest_for_some_rounds_only(void **state
     assert_int_equal(committer_pending(fixture->committer), 20);
 }
 
+static void a_segment_brings_the_epoch_that_it_begins(void **state)
+{
+    (void)state;
+    put_segment(0, NOON_US);
+    struct filing *filing = put_segment(1, NOON_US + 100 * US_PER_SECOND);
+    filing->time.step = SEGTIME_CAMERA_JUMP;
+    filing->time.step_us = 40 * US_PER_SECOND;
+    put_segment(2, NOON_US + 101 * US_PER_SECOND);
+    run_round();
+    assert_int_equal(fixture->done, 3);
+    struct catalog *catalog;
+    struct catalog_epoch *epochs;
+    size_t count;
+    char *cause = NULL;
+    assert_int_equal(catalog_open_reader(fixture->directory, &catalog, &cause), CATALOG_OK);
+    assert_int_equal(
+        catalog_epochs_in(catalog, 1, 0, INT64_MAX, 0, &epochs, &count, &cause), CATALOG_OK);
+    assert_int_equal(count, 1);
+    assert_int_equal(epochs[0].run, NOON_US / 1000);
+    assert_int_equal(epochs[0].first_number, 1);
+    assert_int_equal(epochs[0].start_us, NOON_US + 100 * US_PER_SECOND);
+    assert_string_equal(epochs[0].cause, "camera_jump");
+    assert_int_equal(epochs[0].moved_us, 40 * US_PER_SECOND);
+    free(epochs);
+    catalog_close(catalog);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -131,6 +160,8 @@ int main(void)
             one_row_that_is_refused_holds_up_no_other, fixture_make, fixture_free),
         cmocka_unit_test_setup_teardown(
             many_refused_rows_hold_up_the_rest_for_some_rounds_only, fixture_make, fixture_free),
+        cmocka_unit_test_setup_teardown(
+            a_segment_brings_the_epoch_that_it_begins, fixture_make, fixture_free),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
