@@ -123,10 +123,16 @@ static enum catalog_status sealed_commit_run(
     int64_t media_end_us = sealed->media_start_us + sealed->media_duration_us;
     if (status != CATALOG_OK || (run.time.placed && run.time.next_media_us >= media_end_us))
         return status;
-    run.time.anchored = run.time.placed = true;
-    run.time.anchor_us = row->start_us - sealed->media_start_us;
-    run.time.next_start_us = row->end_us;
-    run.time.next_media_us = media_end_us;
+    run.time = (struct segtime){
+        .anchored = true,
+        .anchor_us = row->start_us - sealed->media_start_us,
+        .observations = 1,
+        .placed = true,
+        .start_us = row->start_us,
+        .next_start_us = row->end_us,
+        .next_media_us = media_end_us,
+        .jump_us = segtime_jump_us(&sealed->media),
+    };
     return catalog_run_put(catalog, &run, cause);
 }
 
