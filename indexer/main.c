@@ -4,6 +4,7 @@
 #include <sysexits.h>
 #include <time.h>
 
+#include "indexer/reindex.h"
 #include "indexer/service.h"
 #include "indexer/verify.h"
 #include "lib/core/config.h"
@@ -47,6 +48,16 @@ static int command_run(const struct command_options *options)
     return EXIT_SUCCESS;
 }
 
+static int command_reindex(const struct command_options *options)
+{
+    struct config *config = command_load(options);
+    if (config == NULL)
+        return EX_CONFIG;
+    int code = reindex_run(config);
+    config_free(config);
+    return code;
+}
+
 static int command_verify(const struct command_options *options)
 {
     const char *name = options->arguments[0];
@@ -65,6 +76,7 @@ static int command_verify(const struct command_options *options)
 
 static const struct options_command main_commands[] = {
     {"run", .help = "file what is recorded, until SIGTERM or SIGINT", .run = command_run},
+    {"reindex", .help = "make the catalog anew from the bare volumes", .run = command_reindex},
     {"verify", "[CAMERA[/STREAM]]", 0, 1, "read filed footage again and name the damaged moments",
         .run = command_verify},
     {.name = NULL},

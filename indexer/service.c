@@ -1,12 +1,9 @@
 // The indexer as a running program. See service.h.
 #include "indexer/service.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <ev.h>
@@ -14,10 +11,12 @@
 #include "indexer/announce.h"
 #include "indexer/cachesync.h"
 #include "indexer/committer.h"
+#include "indexer/exchange.h"
 #include "indexer/expiry.h"
 #include "indexer/indexer.h"
 #include "indexer/ingest.h"
 #include "indexer/keeper.h"
+#include "indexer/lockfile.h"
 #include "indexer/marks.h"
 #include "indexer/status.h"
 #include "indexer/watch.h"
@@ -216,19 +215,6 @@ static void service_signal_cb(struct ev_loop *loop, ev_signal *event, int revent
 
 // --- Start ---
 
-static int service_take_lock(struct service *service, char **cause)
-{
-    char *path = xasprintf("%s/lock", service->config->storage.database);
-    service->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-    int result = service->lock < 0 ? -1 : flock(service->lock, LOCK_EX | LOCK_NB);
-    if (result < 0)
-        *cause = errno == EWOULDBLOCK
-                     ? xasprintf("%s is locked: another indexer works on this catalog", path)
-                     : xasprintf("%s: can not be locked: %s", path, strerror(errno));
-    free(path);
-    return result;
-}
-
 // Opens the catalog twice: the writing handle goes to its thread, the loop reads with its own.
 static int service_open_catalog(struct service *service, char **cause)
 {
@@ -260,7 +246,9 @@ static int service_open(struct service *service, char **cause)
         fs_make_dirs(config->runtime, SERVICE_DIR_MODE, cause) < 0 ||
         fs_check_local_dir(config->storage.database, "storage.database", false, cause) < 0 ||
         fs_check_local_dir(config->storage.cache, "storage.cache", true, cause) < 0 ||
-        service_take_lock(service, cause) < 0 || service_open_catalog(service, cause) < 0)
+        (service->lock = lockfile_take(config->storage.database, cause)) < 0 ||
+        exchange_resume(config->storage.database, cause) < 0 ||
+        service_open_catalog(service, cause) < 0)
         return -1;
     indexer->worker = worker_new(indexer->loop, "volume");
     indexer->ingest = ingest_new(indexer);

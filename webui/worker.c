@@ -48,8 +48,10 @@ void worker_set_conf(struct worker *worker, struct conf *conf)
 
 enum catalog_status worker_open_catalog(struct worker *worker, char **cause)
 {
-    if (worker->catalog != NULL)
+    if (worker->catalog != NULL && !catalog_replaced(worker->catalog))
         return CATALOG_OK;
+    catalog_close(worker->catalog);
+    worker->catalog = NULL;
     return catalog_open_reader(worker->conf->database, &worker->catalog, cause);
 }
 

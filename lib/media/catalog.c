@@ -59,6 +59,13 @@ void catalog_close(struct catalog *catalog)
     free(catalog);
 }
 
+bool catalog_replaced(struct catalog *catalog)
+{
+    int moved = 0;
+    sqlite3_file_control(catalog->db.handle, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+    return moved != 0;
+}
+
 enum catalog_status catalog_begin(struct catalog *catalog, char **cause)
 {
     return catalog_db_exec(&catalog->db, "BEGIN IMMEDIATE", cause);
@@ -344,6 +351,36 @@ enum catalog_status catalog_run_put(
             (int64_t)time->next_seen, (int64_t)time->next_step, time->step_us);
     if (status == CATALOG_OK && !over)
         status = catalog_outage_run_ended(catalog, run, cause);
+    return status;
+}
+
+enum catalog_status catalog_runs_open(
+    struct catalog *catalog, struct catalog_open_run **runs, size_t *count, char **cause)
+{
+    *runs = NULL;
+    *count = 0;
+    size_t capacity = 0;
+    sqlite3_stmt *row;
+    enum catalog_status status = catalog_db_start(&catalog->db, &row, cause,
+        "SELECT stream_id, camera, stream, run, ifnull(footage_end_us, start_us) FROM run"
+        " JOIN stream ON stream.id = stream_id WHERE end_us IS NULL ORDER BY stream_id, run",
+        "");
+    if (status != CATALOG_OK)
+        return status;
+    while ((status = catalog_db_step(&catalog->db, row, cause)) == CATALOG_OK) {
+        ARRAY_RESERVE(*runs, *count, capacity);
+        struct catalog_open_run *open = &(*runs)[(*count)++];
+        open->stream_id = sqlite3_column_int64(row, 0);
+        snprintf(open->camera, sizeof(open->camera), "%s", sqlite3_column_text(row, 1));
+        snprintf(open->stream, sizeof(open->stream), "%s", sqlite3_column_text(row, 2));
+        open->run = sqlite3_column_int64(row, 3);
+        open->last_us = sqlite3_column_int64(row, 4);
+    }
+    if (status == CATALOG_NONE)
+        return CATALOG_OK;
+    free(*runs);
+    *runs = NULL;
+    *count = 0;
     return status;
 }
 

@@ -38,6 +38,10 @@ enum catalog_status catalog_open_reader(
     const char *database, struct catalog **catalog, char **cause);
 void catalog_close(struct catalog *catalog);
 
+// Whether another catalog has taken the place of the one that is open, so that it must be opened
+// anew.
+bool catalog_replaced(struct catalog *catalog);
+
 struct catalog_track {
     int64_t codec_id; // 0: the segment has no such track
     struct track_summary summary;
@@ -134,6 +138,19 @@ enum catalog_status catalog_codec_get(
     struct catalog *catalog, int64_t codec_id, struct catalog_codec *codec, char **cause);
 enum catalog_status catalog_run_get(struct catalog *catalog, int64_t stream_id, int64_t run,
     struct catalog_run *found, char **cause);
+
+// A run that has not ended, as far as the catalog knows.
+struct catalog_open_run {
+    int64_t stream_id;
+    char camera[SEGMENT_NAME_MAX];
+    char stream[SEGMENT_NAME_MAX];
+    int64_t run;
+    int64_t last_us; // where its footage ends; its start without any
+};
+
+// All of them, ascending by stream and run. The array is the caller's (free()).
+enum catalog_status catalog_runs_open(
+    struct catalog *catalog, struct catalog_open_run **runs, size_t *count, char **cause);
 
 // All volumes; release each path and the array with free().
 enum catalog_status catalog_volumes(

@@ -2,6 +2,7 @@
 what is asked of the archive by `keepframe-indexer`."""
 
 import json
+import sqlite3
 import subprocess
 import time
 from pathlib import Path
@@ -44,3 +45,55 @@ def indexer(keepframe, *words, env=None):
          str(keepframe.config), "--data", str(keepframe.data)],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
         cwd=keepframe.folder, env=env or keepframe.lab.env(), timeout=120)
+
+
+# --- What a catalog holds, without its own numbers: two that say the same compare equal
+
+SEGMENTS = """
+    SELECT camera, stream.stream, run, first_number + nth, start_us, duration_us, size_bytes,
+        volume.uuid, volume.path, media_offset, utc_offset_s, hex(video.entry), video_timescale,
+        hex(audio.entry), audio_timescale, hex(packed), key
+    FROM segment JOIN stretch ON stretch.id = stretch_id JOIN stream ON stream.id = segment.stream_id
+    JOIN volume ON volume.id = volume_id LEFT JOIN codec video ON video.id = video_codec_id
+    LEFT JOIN codec audio ON audio.id = audio_codec_id
+    LEFT JOIN segment_key USING (stream_id, start_us) ORDER BY 1, 2, 3, 4"""
+
+SUMS = """
+    SELECT camera, stream.stream, hour, covered_us, rollup.bytes, segments, stream_total.bytes,
+        first_us, last_us, longest_us
+    FROM rollup JOIN stream ON stream.id = stream_id JOIN stream_total USING (stream_id)
+    ORDER BY 1, 2, 3"""
+
+RUNS = """
+    SELECT camera, stream.stream, run, start_us, end_us, reason, detail, footage_start_us,
+        footage_end_us
+    FROM run JOIN stream ON stream.id = stream_id ORDER BY 1, 2, 3"""
+
+OUTAGES = """
+    SELECT camera, stream.stream, run, start_us, end_us, reason, detail, attempts, last_reason,
+        last_detail
+    FROM outage JOIN stream ON stream.id = stream_id ORDER BY 1, 2, 3"""
+
+
+def frames_of(keepframe):
+    """Every packed table with its hash, by identity."""
+    streams = dict((number, f"{camera}/{stream}") for number, camera, stream in
+                   keepframe.catalog("SELECT id, camera, stream FROM stream"))
+    rows = []
+    for path in sorted(keepframe.data.glob("frames-*.db")):
+        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
+            rows += [(path.name, streams[stream], *rest) for stream, *rest in connection.execute(
+                "SELECT stream_id, run, number, hash, packed FROM frames")]
+        connection.close()
+    return sorted(rows)
+
+
+def footage_of(keepframe):
+    return {"segments": keepframe.catalog(SEGMENTS), "sums": keepframe.catalog(SUMS),
+            "frames": frames_of(keepframe)}
+
+
+def forget_catalog(keepframe):
+    for pattern in ("catalog.db*", "frames-*.db*"):
+        for path in keepframe.data.glob(pattern):
+            path.unlink()

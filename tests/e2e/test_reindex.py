@@ -1,0 +1,145 @@
+"""`keepframe-indexer reindex`: a catalog that was lost, or is damaged, is made anew from the bare
+volumes, row by row what it was."""
+
+import shutil
+
+import pytest
+
+import media
+from archive import fill, footage_of, forget_catalog, indexer, put_run, wait_filed
+from lab import Lab
+from times import format_utc
+
+
+@pytest.fixture(scope="module")
+def filed(build):
+    """A Keepframe with filed footage of two cameras, stopped; and a copy of all its data."""
+    lab = Lab(build)
+    try:
+        keepframe = lab.keepframe().configure({})
+        keepframe.start().wait_ready()
+        fill(keepframe, runs=3)
+        fill(keepframe, "door", "h265", runs=2)
+        keepframe.stop()
+        yield keepframe, shutil.copytree(keepframe.data, lab.folder / "copy")
+    finally:
+        lab.close()
+
+
+@pytest.fixture
+def archive(filed):
+    """That Keepframe, its data as they were."""
+    keepframe, copy = filed
+    shutil.rmtree(keepframe.data)
+    shutil.copytree(copy, keepframe.data)
+    yield keepframe
+    keepframe.stop()
+
+
+def reindex(keepframe, env=None):
+    done = indexer(keepframe, "reindex", env=env)
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+def test_a_lost_catalog_comes_back_row_by_row(archive):
+    before = footage_of(archive)
+    assert len(before["segments"]) == len(before["frames"]) == 10 and before["sums"]
+    forget_catalog(archive)
+    assert "10 segments" in reindex(archive)
+    assert footage_of(archive) == before
+    # And it is one that the programs work with.
+    archive.start().wait_ready()
+    rows = archive.sealed("yard")
+    answer = archive.download("yard", start=format_utc(rows[0].start_us),
+                              end=format_utc(rows[1].end_us))
+    assert media.Movie(answer.expect(200).body).track("video")
+    fill(archive, "new")
+    assert len(archive.sealed("new")) == 2
+
+
+def test_a_damaged_catalog_is_replaced_and_kept(archive):
+    before = footage_of(archive)
+    damaged = b"this is no database" * 1000
+    (archive.data / "catalog.db").write_bytes(damaged)
+    reindex(archive)
+    assert footage_of(archive) == before
+    [kept] = archive.data.glob("before-reindex-*")
+    assert (kept / "catalog.db").read_bytes() == damaged
+    assert len(list(kept.glob("frames-*.db"))) == len(list(archive.data.glob("frames-*.db")))
+    assert not list(archive.data.glob("rebuild*"))
+
+
+def test_it_is_refused_while_an_indexer_runs(archive):
+    archive.start().wait_ready()
+    done = indexer(archive, "reindex")
+    assert done.returncode == 1 and "another indexer" in done.stderr
+    assert len(archive.sealed("yard")) == 6
+
+
+def test_an_unmounted_volume_is_no_empty_one(archive):
+    before = footage_of(archive)
+    mark = archive.video / ".keepframe-volume"
+    away = mark.rename(archive.folder / "mark")
+    done = indexer(archive, "reindex")
+    assert done.returncode == 1 and "mounted" in done.stderr
+    away.rename(mark)
+    assert footage_of(archive) == before
+
+
+def test_copies_strangers_and_damage_are_told_apart(archive):
+    before = footage_of(archive)
+    first, second, third, *_ = archive.volume_files("yard")
+    shutil.copy(first, first.with_name(first.stem + "_copy.mp4"))
+    (first.parent / "holiday.mp4").write_bytes(b"not ours" * 1000)
+    (first.parent / "notes.txt").write_text("not ours")
+    data = bytearray(second.read_bytes())
+    moovs = [box for box in media.boxes_in(data) if box.type == "moov"]
+    data[moovs[-1].offset + 30] ^= 0xFF  # a time in the trailing moov
+    second.write_bytes(data)
+    third.write_bytes(third.read_bytes()[:1000])
+    forget_catalog(archive)
+    said = reindex(archive)
+    assert "9 segments, 1 of them damaged; 1 further copies and 3 other files" in said
+    for name in ("_copy.mp4", "holiday.mp4", third.name):
+        assert name in said
+    lost = media.identity_of(third)
+    assert lost is None
+    after = footage_of(archive)
+    keys = {row[:4] for row in after["segments"]}
+    gone = [row for row in before["segments"] if row[:4] not in keys]
+    assert len(gone) == 1
+    assert after["segments"] == [row for row in before["segments"] if row not in gone]
+
+
+def test_what_is_in_the_cache_waits_for_the_indexer(archive):
+    run = 2_000_000_000_000
+    identities = put_run(archive, "late", "h264", run)
+    forget_catalog(archive)
+    assert "10 segments" in reindex(archive)
+    archive.start().wait_ready()
+    wait_filed(archive, "late")
+    assert [row.id for row in archive.sealed("late")] == identities
+
+
+@pytest.mark.parametrize("stage", ["rebuild", "rebuild.whole", "rebuild.enter"])
+def test_an_interrupted_exchange_is_completed(archive, stage):
+    """The three directories are what a crash leaves; the next start goes on from there."""
+    before = footage_of(archive)
+    place = archive.data / stage
+    place.mkdir()
+    for path in [*archive.data.glob("catalog.db*"), *archive.data.glob("frames-*.db*")]:
+        shutil.copy(path, place / path.name)
+        if stage == "rebuild":
+            (place / path.name).write_bytes(b"half")
+        if stage == "rebuild.enter" or path.name == "catalog.db-wal":
+            path.unlink()
+    if stage == "rebuild.whole":
+        (archive.data / "catalog.db").write_bytes(b"old and damaged")
+    archive.start().wait_ready()
+    assert len(archive.sealed("yard")) == 6
+    archive.stop()
+    assert footage_of(archive) == before
+    assert not list(archive.data.glob("rebuild*"))
+    kept = list(archive.data.glob("before-reindex-*"))
+    assert len(kept) == (1 if stage == "rebuild.whole" else 0)
