@@ -362,8 +362,8 @@ enum catalog_status catalog_runs_open(
     size_t capacity = 0;
     sqlite3_stmt *row;
     enum catalog_status status = catalog_db_start(&catalog->db, &row, cause,
-        "SELECT stream_id, camera, stream, run, ifnull(footage_end_us, start_us) FROM run"
-        " JOIN stream ON stream.id = stream_id WHERE end_us IS NULL ORDER BY stream_id, run",
+        "SELECT stream_id, camera, stream, run, ifnull(footage_end_us, start_us) FROM stream"
+        " CROSS JOIN run ON stream_id = stream.id WHERE end_us IS NULL ORDER BY stream.id, run",
         "");
     if (status != CATALOG_OK)
         return status;

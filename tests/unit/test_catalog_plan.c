@@ -100,6 +100,9 @@ static void call_reading(struct fixture *fixture)
     CHECK(catalog_codec_get(catalog, fixture->codec_id, &codec, &cause));
     catalog_codec_fini(&codec);
     CHECK(catalog_run_get(catalog, fixture->stream_id, 1774950000000, &run, &cause));
+    struct catalog_open_run *runs;
+    CHECK(catalog_runs_open(catalog, &runs, &count, &cause));
+    free(runs);
     CHECK(catalog_volumes(catalog, &volumes, &count, &cause));
     free(volumes[0].path);
     free(volumes);
