@@ -2,6 +2,7 @@
 #include "supervisor/child.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -116,6 +117,16 @@ static void child_exit_cb(struct ev_loop *loop, ev_child *watcher, int events)
     child_finish_if_over(child);
 }
 
+static void child_watch(struct child *child)
+{
+    ev_timer_init(&child->grace, child_grace_cb, CHILD_PIPES_GRACE_S, 0.);
+    child->grace.data = child;
+    ev_child_init(&child->watcher, child_exit_cb, child->pid, 0);
+    child->watcher.data = child;
+    if (!child->has_exited)
+        ev_child_start(child->loop, &child->watcher);
+}
+
 struct child *child_start(struct ev_loop *loop, const struct child_spec *spec, char **cause)
 {
     const struct spawn_spec spawn_spec = {
@@ -126,6 +137,7 @@ struct child *child_start(struct ev_loop *loop, const struct child_spec *spec, c
         .ignores_hangup = spec->ignores_hangup,
         .input = spec->input,
         .input_is_stdin = spec->input_is_stdin,
+        .input_fd = spec->input_fd,
         .has_progress = spec->progress != NULL,
         .has_error = spec->error != NULL,
     };
@@ -143,11 +155,7 @@ struct child *child_start(struct ev_loop *loop, const struct child_spec *spec, c
         child_pipe_end_cb, child);
     childpipe_start(
         &child->error, loop, pipes.error, spec->error, spec->arg, child_pipe_end_cb, child);
-    ev_timer_init(&child->grace, child_grace_cb, CHILD_PIPES_GRACE_S, 0.);
-    child->grace.data = child;
-    ev_child_init(&child->watcher, child_exit_cb, pid, 0);
-    child->watcher.data = child;
-    ev_child_start(loop, &child->watcher);
+    child_watch(child);
     return child;
 }
 
@@ -165,6 +173,49 @@ void child_signal(const struct child *child, int signal_number)
 {
     if (!child->has_exited)
         kill(-child->pid, signal_number);
+}
+
+// --- Over an exec of ours ---
+
+json_t *child_hand_over(struct handover_writer *writer, const struct child *child)
+{
+    return json_pack("{s:i, s:b, s:i, s:I, s:o, s:o, s:o}", "pid", (int)child->pid, "has_exited",
+        child->has_exited, "status", child->status, "cpu_us", (json_int_t)child->cpu_us, "grace",
+        handover_timer(child->loop, &child->grace), "progress",
+        childpipe_hand_over(writer, &child->progress), "error",
+        childpipe_hand_over(writer, &child->error));
+}
+
+// Whoever is not our child any more, or never was, must never get a signal of ours.
+static void child_check_is_ours(struct handover_reader *reader, const struct child *child)
+{
+    siginfo_t info;
+    if (!reader->is_trial && !child->has_exited &&
+        waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
+        handover_fail(reader, "process %d is no child of this one", (int)child->pid);
+}
+
+struct child *child_take_over(struct handover_reader *reader, json_t *object, struct ev_loop *loop,
+    const struct child_spec *spec)
+{
+    struct child *child = xcalloc(1, sizeof(*child));
+    child_begin_reaping();
+    child->loop = loop;
+    child->end = spec->end;
+    child->arg = spec->arg;
+    child->pid = (pid_t)handover_take_int(reader, object, "pid", 2, INT_MAX);
+    child->has_exited = handover_take_bool(reader, object, "has_exited");
+    child->status = (int)handover_take_int(reader, object, "status", INT_MIN, INT_MAX);
+    child->cpu_us = handover_take_int(reader, object, "cpu_us", 0, INT64_MAX);
+    child_check_is_ours(reader, child);
+    child_watch(child);
+    handover_take_timer(reader, object, "grace", loop, &child->grace);
+    childpipe_take_over(reader, handover_take(reader, object, "progress", JSON_OBJECT),
+        &child->progress, loop, spec->progress, spec->arg, child_pipe_end_cb, child);
+    childpipe_take_over(reader, handover_take(reader, object, "error", JSON_OBJECT), &child->error,
+        loop, spec->error, spec->arg, child_pipe_end_cb, child);
+    handover_end(reader, object);
+    return child;
 }
 
 // --- Capture ---

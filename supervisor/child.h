@@ -14,6 +14,9 @@
 #include <sys/types.h>
 
 #include <ev.h>
+#include <jansson.h>
+
+#include "supervisor/handover.h"
 
 struct child;
 
@@ -31,6 +34,7 @@ struct child_spec {
     bool ignores_hangup;      // SIGHUP does nothing to it until it has a handler of its own
     const char *input;        // what it can read from descriptor 3, or NULL
     bool input_is_stdin;      // it reads that from its standard input instead
+    int input_fd;             // what it has as descriptor 3 in place of an input; 0: nothing
     child_line_fn progress;   // gets the lines that it writes to descriptor 4, or NULL
     child_line_fn error;      // gets the lines of its stderr; NULL: it shares ours
     child_end_fn end;
@@ -49,6 +53,13 @@ int64_t child_cpu_us(const struct child *child);
 // Sends a signal to its process group (a wrapper script's ffmpeg is in it too), unless the child
 // has exited already.
 void child_signal(const struct child *child, int signal_number);
+
+// A child that lives on over an exec of ours: with what its pipes hold, half a line included, and
+// the exit that nobody has been told of yet. The spec says what is done with what it says and with
+// its end, as for child_start(); what it was started with does not matter any more. Never NULL.
+json_t *child_hand_over(struct handover_writer *writer, const struct child *child);
+struct child *child_take_over(struct handover_reader *reader, json_t *object, struct ev_loop *loop,
+    const struct child_spec *spec);
 
 // Runs a program to its end and returns what it wrote to stdout and stderr, at most 64 KiB of it.
 // Blocks for `timeout_ms` at most, so it is for the start only. Returns NULL with *cause set on

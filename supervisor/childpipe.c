@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/core/alloc.h"
@@ -150,4 +151,38 @@ void childpipe_fini(struct childpipe *childpipe)
 {
     childpipe_stop(childpipe);
     buf_fini(&childpipe->text);
+}
+
+json_t *childpipe_hand_over(struct handover_writer *writer, const struct childpipe *childpipe)
+{
+    return json_pack("{s:o, s:o, s:b, s:I, s:I, s:I, s:o}", "fd",
+        handover_fd(writer, childpipe->fd), "text",
+        handover_bytes(
+            childpipe->text.size ? (const char *)childpipe->text.data : "", childpipe->text.size),
+        "is_overlong", childpipe->is_overlong, "second_us", (json_int_t)childpipe->second_us,
+        "bytes", (json_int_t)childpipe->bytes, "left_out", (json_int_t)childpipe->left_out, "pause",
+        childpipe->fd < 0 ? json_null() : handover_timer(childpipe->loop, &childpipe->pause));
+}
+
+void childpipe_take_over(struct handover_reader *reader, json_t *object,
+    struct childpipe *childpipe, struct ev_loop *loop, childpipe_line_fn line, void *line_arg,
+    childpipe_end_fn end, void *end_arg)
+{
+    size_t size = 0;
+    int fd = handover_take_fd(reader, object, "fd", S_IFIFO);
+    if (fd >= 0 && line == NULL)
+        handover_fail(reader, "the state has a pipe where there should be none");
+    childpipe_start(childpipe, loop, fd, line, line_arg, end, end_arg);
+    char *text = handover_take_bytes(reader, object, "text", CHILDPIPE_LINE_MAX - 1, &size);
+    buf_put(&childpipe->text, text, size);
+    free(text);
+    childpipe->is_overlong = handover_take_bool(reader, object, "is_overlong");
+    childpipe->second_us = handover_take_int(reader, object, "second_us", 0, INT64_MAX);
+    childpipe->bytes = (uint64_t)handover_take_int(reader, object, "bytes", 0, INT64_MAX);
+    childpipe->left_out = (uint64_t)handover_take_int(reader, object, "left_out", 0, INT64_MAX);
+    if (fd >= 0 && handover_take_timer(reader, object, "pause", loop, &childpipe->pause))
+        ev_io_stop(loop, &childpipe->watcher);
+    else if (fd < 0)
+        handover_take_or_null(reader, object, "pause", JSON_NULL);
+    handover_end(reader, object);
 }

@@ -8,8 +8,10 @@
 #include <stdint.h>
 
 #include <ev.h>
+#include <jansson.h>
 
 #include "lib/core/buf.h"
+#include "supervisor/handover.h"
 
 enum {
     CHILDPIPE_LINE_MAX = 8192,
@@ -49,3 +51,9 @@ void childpipe_stop(struct childpipe *childpipe);
 
 // Stops it and frees what it holds.
 void childpipe_fini(struct childpipe *childpipe);
+
+// Goes on with it after an exec of ours, in the middle of a line, too.
+json_t *childpipe_hand_over(struct handover_writer *writer, const struct childpipe *childpipe);
+void childpipe_take_over(struct handover_reader *reader, json_t *object,
+    struct childpipe *childpipe, struct ev_loop *loop, childpipe_line_fn line, void *line_arg,
+    childpipe_end_fn end, void *end_arg);

@@ -15,6 +15,7 @@
 #include "lib/core/timeutil.h"
 #include "supervisor/alarm.h"
 #include "supervisor/control.h"
+#include "supervisor/daemon_handover.h"
 #include "supervisor/environment.h"
 #include "supervisor/hints.h"
 #include "supervisor/limits.h"
@@ -68,15 +69,21 @@ struct stream *daemon_find_stream(
     return NULL;
 }
 
-static struct stream *daemon_add_stream(struct daemon *daemon, const struct config_stream *config)
+void daemon_put_stream(struct daemon *daemon, struct stream *stream)
 {
-    size_t place = daemon_stream_place(daemon, config->camera, config->name);
+    size_t place = daemon_stream_place(daemon, stream->camera, stream->name);
     ARRAY_RESERVE(daemon->streams, daemon->stream_count, daemon->stream_capacity);
     memmove(&daemon->streams[place + 1], &daemon->streams[place],
         (daemon->stream_count - place) * sizeof(struct stream *));
     daemon->stream_count++;
-    daemon->streams[place] = stream_new(&daemon->host, config);
-    return daemon->streams[place];
+    daemon->streams[place] = stream;
+}
+
+static struct stream *daemon_add_stream(struct daemon *daemon, const struct config_stream *config)
+{
+    struct stream *stream = stream_new(&daemon->host, config);
+    daemon_put_stream(daemon, stream);
+    return stream;
 }
 
 static void daemon_remove_stream(struct daemon *daemon, struct stream *stream)
@@ -110,8 +117,10 @@ static void daemon_continue_stop(struct daemon *daemon)
         hooks_stop(daemon->hooks);
     }
     if (service_pid(daemon->indexer) == 0 && service_pid(daemon->webui) == 0 &&
-        hooks_are_idle(daemon->hooks))
+        hooks_are_idle(daemon->hooks)) {
+        daemon->has_stopped = true;
         ev_break(daemon->loop, EVBREAK_ALL);
+    }
 }
 
 static void daemon_stream_idle(struct stream *stream, void *arg)
@@ -221,14 +230,19 @@ static void daemon_apply_services(struct daemon *daemon, const struct config *be
         service_signal(daemon->webui, SIGHUP);
 }
 
+void daemon_apply_plan(struct daemon *daemon, const struct reload_plan *plan)
+{
+    for (size_t i = 0; i < plan->count; i++)
+        daemon_apply_item(daemon, &plan->items[i]);
+}
+
 void daemon_apply(struct daemon *daemon, struct config *config, const struct reload_plan *plan)
 {
     struct config *before = daemon->config;
     daemon->config = config;
     daemon->host.config = config;
     daemon_set_environments(daemon);
-    for (size_t i = 0; i < plan->count; i++)
-        daemon_apply_item(daemon, &plan->items[i]);
+    daemon_apply_plan(daemon, plan);
     daemon_apply_services(daemon, before);
     config_free(before);
 }
@@ -252,6 +266,14 @@ static void daemon_state_cb(struct ev_loop *loop, ev_signal *watcher, int events
     (void)loop;
     (void)events;
     status_log(watcher->data);
+}
+
+static void daemon_upgrade_cb(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+    struct daemon *daemon = watcher->data;
+    (void)loop;
+    (void)events;
+    upgrade_begin(daemon->upgrade);
 }
 
 static void daemon_control_cb(struct ev_loop *loop, ev_io *watcher, int events)
@@ -301,12 +323,13 @@ static void daemon_watch_signal(struct daemon *daemon, ev_signal *watcher, int n
     ev_signal_start(daemon->loop, watcher);
 }
 
-static void daemon_watch(struct daemon *daemon)
+void daemon_watch(struct daemon *daemon)
 {
     daemon_watch_signal(daemon, &daemon->terminate, SIGTERM, daemon_stop_cb);
     daemon_watch_signal(daemon, &daemon->interrupt, SIGINT, daemon_stop_cb);
     daemon_watch_signal(daemon, &daemon->hangup, SIGHUP, daemon_reload_cb);
     daemon_watch_signal(daemon, &daemon->state_to_log, SIGUSR1, daemon_state_cb);
+    daemon_watch_signal(daemon, &daemon->replace, SIGUSR2, daemon_upgrade_cb);
     signal(SIGPIPE, SIG_IGN);
 
     ev_io_init(
@@ -317,14 +340,15 @@ static void daemon_watch(struct daemon *daemon)
     // A late tick is not made up for: each counts from the one before.
     ev_timer_init(&daemon->tick, daemon_tick_cb, 1., 1.);
     daemon->tick.data = daemon;
-    daemon->tick_us = time_monotonic_us();
+    if (daemon->tick_us == 0)
+        daemon->tick_us = time_monotonic_us();
     ev_timer_start(daemon->loop, &daemon->tick);
     ev_timer_init(&daemon->patience, daemon_patience_cb, 0., 0.);
     daemon->patience.data = daemon;
 }
 
 // The tests can not wait a minute for a frozen program to be noticed.
-static void daemon_set_service_patience(struct daemon *daemon)
+static void daemon_set_patiences(struct daemon *daemon)
 {
     const char *text = getenv("KEEPFRAME_TEST_SILENCE_MS");
     int64_t silence_us = text ? strtoll(text, NULL, 10) * 1000 : 0;
@@ -337,6 +361,7 @@ static void daemon_set_service_patience(struct daemon *daemon)
         text);
     service_set_patience(daemon->indexer, &patience);
     service_set_patience(daemon->webui, &patience);
+    upgrade_set_patience(daemon->upgrade, silence_us);
 }
 
 static void daemon_make_services(struct daemon *daemon)
@@ -356,7 +381,6 @@ static void daemon_make_services(struct daemon *daemon)
     daemon->indexer = service_new(daemon->loop, indexer, 0, daemon_part_idle, daemon);
     daemon->webui =
         service_new(daemon->loop, webui, DAEMON_WEBUI_OOM_SCORE, daemon_part_idle, daemon);
-    daemon_set_service_patience(daemon);
 }
 
 static void daemon_start_all(struct daemon *daemon)
@@ -400,6 +424,8 @@ static int daemon_prepare(struct daemon *daemon, char **cause)
 
 static void daemon_fini(struct daemon *daemon)
 {
+    upgrade_free(daemon->upgrade);
+    free(daemon->predecessor);
     probes_free(daemon->probes);
     if (daemon->control != NULL)
         ctl_server_dispatch(daemon->control); // the answer to "stop", say
@@ -423,33 +449,67 @@ static void daemon_fini(struct daemon *daemon)
     }
 }
 
-int daemon_run(const struct config_source *source)
+void daemon_make_parts(struct daemon *daemon)
 {
-    struct daemon daemon = {.source = *source, .lock_fds = {-1, -1}, .start_us = time_now_us()};
-    char *cause = NULL;
-    umask(027);
-    daemon.config = config_load(source, &cause);
-    int code = EX_CONFIG;
-    if (daemon.config != NULL) {
-        daemon_log_warnings(daemon.config);
-        limits_raise();
-        hints_log(daemon.config);
-        code = daemon_prepare(&daemon, &cause);
+    daemon->loop = ev_default_loop(EVFLAG_AUTO);
+    stream_host_init(&daemon->host, daemon->loop, daemon->config, daemon_stream_idle, daemon);
+    daemon->reloader = reloader_new(daemon);
+    daemon->hooks = hooks_new(daemon->loop, daemon_part_idle, daemon);
+    daemon_make_services(daemon);
+    daemon_set_environments(daemon);
+    daemon->probes = probes_new(daemon->loop, (char *const *const *)&daemon->secret_environment);
+    daemon->upgrade = upgrade_new(daemon, daemon->argv);
+    daemon_set_patiences(daemon);
+    loopmeter_start(&daemon->meter, daemon->loop);
+}
+
+struct ctl_server *daemon_adopt_control(struct daemon *daemon, const char *path, char **cause)
+{
+    return ctl_server_adopt(daemon->control_fd, path, control_request, daemon, cause);
+}
+
+// Returns an exit code; 0 to go on.
+static int daemon_begin(struct daemon *daemon, char **cause)
+{
+    daemon->start_us = time_now_us();
+    daemon->config = config_load(&daemon->source, cause);
+    if (daemon->config == NULL)
+        return EX_CONFIG;
+    daemon_log_warnings(daemon->config);
+    limits_raise();
+    hints_log(daemon->config);
+    int code = daemon_prepare(daemon, cause);
+    if (code != 0)
+        return code;
+    daemon_make_parts(daemon);
+    daemon_watch(daemon);
+    daemon_start_all(daemon);
+    return 0;
+}
+
+// An upgrade that can not be made comes back here.
+static void daemon_go(struct daemon *daemon)
+{
+    notify_send("READY=1");
+    while (!daemon->has_stopped) {
+        ev_run(daemon->loop, 0);
+        if (upgrade_is_due(daemon->upgrade))
+            upgrade_execute(daemon->upgrade);
     }
+    log_info("stopped");
+}
+
+int daemon_run(const struct config_source *source, char **argv)
+{
+    struct daemon daemon = {
+        .source = *source, .argv = argv, .lock_fds = {-1, -1}, .control_fd = -1};
+    char *cause = NULL;
+    int handover = upgrade_inherited();
+    umask(027);
+    int code =
+        handover < 0 ? daemon_begin(&daemon, &cause) : daemon_resume(&daemon, handover, &cause);
     if (code == 0) {
-        daemon.loop = ev_default_loop(EVFLAG_AUTO);
-        stream_host_init(&daemon.host, daemon.loop, daemon.config, daemon_stream_idle, &daemon);
-        daemon.reloader = reloader_new(&daemon);
-        daemon.hooks = hooks_new(daemon.loop, daemon_part_idle, &daemon);
-        daemon_make_services(&daemon);
-        daemon_set_environments(&daemon);
-        daemon.probes = probes_new(daemon.loop, (char *const *const *)&daemon.secret_environment);
-        daemon_watch(&daemon);
-        loopmeter_start(&daemon.meter, daemon.loop);
-        daemon_start_all(&daemon);
-        notify_send("READY=1");
-        ev_run(daemon.loop, 0);
-        log_info("stopped");
+        daemon_go(&daemon);
     } else {
         log_err("%s", cause);
         free(cause);

@@ -71,3 +71,26 @@ void disabled_fini(struct disabled *disabled)
     free(disabled->names);
     *disabled = (struct disabled){0};
 }
+
+json_t *disabled_hand_over(const struct disabled *disabled)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < disabled->count; i++)
+        json_array_append_new(list, json_string(disabled->names[i]));
+    return list;
+}
+
+void disabled_take_over(struct handover_reader *reader, json_t *list, struct disabled *disabled)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *name = json_string_value(json_array_get(list, i));
+        const char *slash = name ? strchr(name, '/') : NULL;
+        if (slash == NULL) {
+            handover_fail(reader, "the state has a disabled stream without a name");
+            return;
+        }
+        char *camera = xstrndup(name, (size_t)(slash - name));
+        disabled_set(disabled, camera, slash + 1, true);
+        free(camera);
+    }
+}

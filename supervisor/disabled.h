@@ -5,6 +5,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include <jansson.h>
+
+#include "supervisor/handover.h"
+
 // Zero to begin with.
 struct disabled {
     char **names; // "CAMERA/STREAM", ascending
@@ -18,3 +22,7 @@ bool disabled_set(
     struct disabled *disabled, const char *camera, const char *stream, bool is_disabled);
 
 void disabled_fini(struct disabled *disabled);
+
+// Goes on after an exec of ours.
+json_t *disabled_hand_over(const struct disabled *disabled);
+void disabled_take_over(struct handover_reader *reader, json_t *list, struct disabled *disabled);

@@ -6,6 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <jansson.h>
+
+#include "supervisor/handover.h"
+
 // X(constant, event's name, the key that asks for it)
 #define HOOK_KIND_MAP(X)                                                                           \
     X(HOOK_STREAM_DOWN, "stream_down", "on_stream_down")                                           \
@@ -68,3 +72,12 @@ size_t hookqueue_waiting(const struct hookqueue *queue);
 
 // Frees what waits.
 void hookqueue_fini(struct hookqueue *queue);
+
+// Goes on after an exec of ours: one job, and what waits. hook_job_take_over() never returns NULL.
+json_t *hook_job_hand_over(const struct hook_job *job);
+struct hook_job *hook_job_take_over(struct handover_reader *reader, json_t *object);
+json_t *hookqueue_hand_over(const struct hookqueue *queue);
+void hookqueue_take_over(struct handover_reader *reader, json_t *object, struct hookqueue *queue);
+
+// A job of those that were handed over runs already.
+void hookqueue_began(struct hookqueue *queue, enum hook_kind kind);

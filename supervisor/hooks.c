@@ -169,6 +169,18 @@ static void hooks_patience_cb(struct ev_loop *loop, ev_timer *timer, int events)
     child_signal(run->child, SIGKILL);
 }
 
+// What is done with what a child says, and with its end.
+static struct child_spec hooks_spec(struct hooks_run *run)
+{
+    return (struct child_spec){
+        .death_signal = SIGTERM,
+        .oom_score = HOOKS_OOM_SCORE,
+        .error = hooks_line_cb,
+        .end = hooks_end_cb,
+        .arg = run,
+    };
+}
+
 // Starts the child. Returns NULL with *cause set on failure.
 static struct child *hooks_start_child(
     struct hooks *hooks, struct hooks_run *run, char **environment, char **cause)
@@ -178,36 +190,36 @@ static struct child *hooks_start_child(
     char *input =
         job->argv ? xstrdup(job->body)
                   : webhook_input(job->url, job->body, job->timeout_us - HOOKS_WEBHOOK_SPARE_US);
-    const struct child_spec spec = {
-        .argv = job->argv ? job->argv : webhook,
-        .environment = environment,
-        .death_signal = SIGTERM,
-        .oom_score = HOOKS_OOM_SCORE,
-        .input = input,
-        .input_is_stdin = job->argv != NULL,
-        .error = hooks_line_cb,
-        .end = hooks_end_cb,
-        .arg = run,
-    };
+    struct child_spec spec = hooks_spec(run);
+    spec.argv = job->argv ? job->argv : webhook;
+    spec.environment = environment;
+    spec.input = input;
+    spec.input_is_stdin = job->argv != NULL;
     struct child *child = child_start(hooks->loop, &spec, cause);
     explicit_bzero(input, strlen(input));
     free(input);
     return child;
 }
 
-static void hooks_start(struct hooks *hooks, struct hook_job *job)
+static struct hooks_run *hooks_run_new(struct hooks *hooks, struct hook_job *job)
 {
     struct hooks_run *run = xcalloc(1, sizeof(*run));
-    json_t *event = json_loads(job->body, 0, NULL);
-    char **environment = hookevent_environment(event, hooks->environment);
-    char *cause = NULL;
     run->hooks = hooks;
     run->job = job;
     run->next = hooks->runs;
     hooks->runs = run;
-    hooks->counts[job->kind].run++;
     ev_timer_init(&run->patience, hooks_patience_cb, (double)job->timeout_us / US_PER_SECOND, 0.);
     run->patience.data = run;
+    return run;
+}
+
+static void hooks_start(struct hooks *hooks, struct hook_job *job)
+{
+    struct hooks_run *run = hooks_run_new(hooks, job);
+    json_t *event = json_loads(job->body, 0, NULL);
+    char **environment = hookevent_environment(event, hooks->environment);
+    char *cause = NULL;
+    hooks->counts[job->kind].run++;
     run->child = hooks_start_child(hooks, run, environment, &cause);
     if (run->child != NULL) {
         ev_timer_start(hooks->loop, &run->patience);
@@ -318,4 +330,68 @@ json_t *hooks_status(const struct hooks *hooks)
     }
     return json_pack("{s:I, s:I, s:o}", "running", (json_int_t)hooks->queue.running, "waiting",
         (json_int_t)hookqueue_waiting(&hooks->queue), "by_event", events);
+}
+
+// --- Over an exec of ours
+
+static const struct handover_field hooks_count_fields[] = {
+    HANDOVER_VALUE(struct hooks_count, run),
+    HANDOVER_VALUE(struct hooks_count, failed),
+    HANDOVER_VALUE(struct hooks_count, failures),
+};
+static const struct handover_table hooks_count_table =
+    HANDOVER_TABLE(struct hooks_count, hooks_count_fields);
+
+static json_t *hooks_hand_over_runs(struct handover_writer *writer, const struct hooks *hooks)
+{
+    json_t *list = json_array();
+    for (const struct hooks_run *run = hooks->runs; run != NULL; run = run->next)
+        json_array_append_new(
+            list, json_pack("{s:o, s:o, s:o, s:b, s:o}", "job", hook_job_hand_over(run->job),
+                      "child", child_hand_over(writer, run->child), "patience",
+                      handover_timer(hooks->loop, &run->patience), "is_late", run->is_late,
+                      "last_line", handover_text(run->last_line)));
+    return list;
+}
+
+json_t *hooks_hand_over(struct handover_writer *writer, const struct hooks *hooks)
+{
+    json_t *counts = json_object();
+    for (int kind = 0; kind < HOOK_KIND_COUNT; kind++)
+        json_object_set_new(
+            counts, hook_kind_name(kind), handover_write(&hooks_count_table, &hooks->counts[kind]));
+    return json_pack("{s:o, s:o, s:o, s:I, s:I}", "queue", hookqueue_hand_over(&hooks->queue),
+        "runs", hooks_hand_over_runs(writer, hooks), "counts", counts, "drops_told_us",
+        (json_int_t)hooks->drops_told_us, "drops_untold", (json_int_t)hooks->drops_untold);
+}
+
+static void hooks_take_over_run(struct handover_reader *reader, json_t *object, struct hooks *hooks)
+{
+    struct hook_job *job =
+        hook_job_take_over(reader, handover_take(reader, object, "job", JSON_OBJECT));
+    struct hooks_run *run = hooks_run_new(hooks, job);
+    const struct child_spec spec = hooks_spec(run);
+    hookqueue_began(&hooks->queue, job->kind);
+    run->child = child_take_over(
+        reader, handover_take(reader, object, "child", JSON_OBJECT), hooks->loop, &spec);
+    handover_take_timer(reader, object, "patience", hooks->loop, &run->patience);
+    run->is_late = handover_take_bool(reader, object, "is_late");
+    run->last_line = handover_take_text(reader, object, "last_line");
+    handover_end(reader, object);
+}
+
+void hooks_take_over(struct handover_reader *reader, json_t *object, struct hooks *hooks)
+{
+    json_t *counts = handover_take(reader, object, "counts", JSON_OBJECT);
+    for (int kind = 0; kind < HOOK_KIND_COUNT; kind++)
+        handover_read(reader, handover_take(reader, counts, hook_kind_name(kind), JSON_OBJECT),
+            &hooks_count_table, &hooks->counts[kind]);
+    handover_end(reader, counts);
+    hookqueue_take_over(reader, handover_take(reader, object, "queue", JSON_OBJECT), &hooks->queue);
+    json_t *runs = handover_take(reader, object, "runs", JSON_ARRAY);
+    for (size_t i = 0; i < json_array_size(runs); i++)
+        hooks_take_over_run(reader, json_array_get(runs, i), hooks);
+    hooks->drops_told_us = handover_take_int(reader, object, "drops_told_us", 0, INT64_MAX);
+    hooks->drops_untold = (uint64_t)handover_take_int(reader, object, "drops_untold", 0, INT64_MAX);
+    handover_end(reader, object);
 }

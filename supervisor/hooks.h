@@ -8,6 +8,7 @@
 #include <jansson.h>
 
 #include "lib/core/config.h"
+#include "supervisor/handover.h"
 #include "supervisor/hookqueue.h"
 
 struct hooks;
@@ -35,3 +36,7 @@ bool hooks_are_idle(const struct hooks *hooks);
 
 // {"running", "waiting", "by_event": {"stream_down": {"run", "failed", "dropped"}, …}}
 json_t *hooks_status(const struct hooks *hooks);
+
+// Goes on after an exec of ours, with what waits and with what runs. It must be new.
+json_t *hooks_hand_over(struct handover_writer *writer, const struct hooks *hooks);
+void hooks_take_over(struct handover_reader *reader, json_t *object, struct hooks *hooks);

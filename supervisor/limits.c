@@ -30,3 +30,13 @@ void limits_restore(void)
     limit.rlim_cur = limits_soft_before < limit.rlim_max ? limits_soft_before : limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
 }
+
+uint64_t limits_before(void)
+{
+    return limits_soft_before;
+}
+
+void limits_set_before(uint64_t before)
+{
+    limits_soft_before = before;
+}

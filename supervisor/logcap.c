@@ -171,3 +171,31 @@ void logcap_tell_repeats(struct logcap *log, logcap_repeat_fn tell, void *arg)
         line->told = line->repeats;
     }
 }
+
+static const struct handover_field logcap_fields[] = {
+    HANDOVER_VALUE(struct logcap_line, text),
+    HANDOVER_VALUE(struct logcap_line, repeats),
+    HANDOVER_VALUE(struct logcap_line, told),
+};
+static const struct handover_table logcap_table = HANDOVER_TABLE(struct logcap_line, logcap_fields);
+
+json_t *logcap_hand_over(const struct logcap *log)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < log->count; i++)
+        json_array_append_new(
+            list, handover_write(&logcap_table, &log->lines[(log->first + i) % LOGCAP_LINES_MAX]));
+    return list;
+}
+
+void logcap_take_over(struct handover_reader *reader, json_t *list, struct logcap *log)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        struct logcap_line line = {0};
+        handover_read(reader, json_array_get(list, i), &logcap_table, &line);
+        if (line.text != NULL)
+            *logcap_append(log) = line;
+        else
+            handover_fail(reader, "the state has a line of the log without its text");
+    }
+}

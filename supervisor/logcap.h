@@ -3,6 +3,10 @@
 
 #include <stddef.h>
 
+#include <jansson.h>
+
+#include "supervisor/handover.h"
+
 struct logcap;
 
 struct logcap *logcap_new(void);
@@ -26,3 +30,7 @@ typedef void (*logcap_repeat_fn)(void *arg, const char *line, unsigned times);
 // Calls the function for each line that has been repeated since it was first said, or since this
 // was last called, with how often.
 void logcap_tell_repeats(struct logcap *log, logcap_repeat_fn tell, void *arg);
+
+// Goes on after an exec of ours. `log` must be empty.
+json_t *logcap_hand_over(const struct logcap *log);
+void logcap_take_over(struct handover_reader *reader, json_t *list, struct logcap *log);

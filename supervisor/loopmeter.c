@@ -52,3 +52,40 @@ void loopmeter_stop(struct loopmeter *meter)
     ev_prepare_stop(meter->loop, &meter->prepare);
     meter->loop = NULL;
 }
+
+static const struct handover_field loopmeter_fields[] = {
+    HANDOVER_SKIP(struct histogram, bounds),
+    HANDOVER_SKIP(struct histogram, bound_count),
+    HANDOVER_NUMBERS(struct histogram, counts),
+    HANDOVER_VALUE(struct histogram, count),
+    HANDOVER_VALUE(struct histogram, sum),
+    HANDOVER_VALUE(struct histogram, max),
+};
+static const struct handover_table loopmeter_table =
+    HANDOVER_TABLE(struct histogram, loopmeter_fields);
+
+static json_t *loopmeter_bounds_json(void)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < ARRAY_LENGTH(loopmeter_bounds); i++)
+        json_array_append_new(list, json_real(loopmeter_bounds[i]));
+    return list;
+}
+
+json_t *loopmeter_hand_over(const struct loopmeter *meter)
+{
+    return json_pack("{s:o, s:o}", "bounds", loopmeter_bounds_json(), "delay",
+        handover_write(&loopmeter_table, &meter->delay));
+}
+
+void loopmeter_take_over(struct handover_reader *reader, json_t *object, struct loopmeter *meter)
+{
+    struct histogram delay = meter->delay;
+    json_t *bounds = loopmeter_bounds_json();
+    handover_read(
+        reader, handover_take(reader, object, "delay", JSON_OBJECT), &loopmeter_table, &delay);
+    if (json_equal(handover_take(reader, object, "bounds", JSON_ARRAY), bounds))
+        meter->delay = delay;
+    json_decref(bounds);
+    handover_end(reader, object);
+}

@@ -4,8 +4,10 @@
 #include <stdint.h>
 
 #include <ev.h>
+#include <jansson.h>
 
 #include "lib/core/histogram.h"
+#include "supervisor/handover.h"
 
 struct loopmeter {
     struct ev_loop *loop;
@@ -18,3 +20,8 @@ struct loopmeter {
 // Measures from now on; does not keep the loop alive.
 void loopmeter_start(struct loopmeter *meter, struct ev_loop *loop);
 void loopmeter_stop(struct loopmeter *meter);
+
+// Goes on after an exec of ours; it must have been started. What was measured within other bounds
+// is forgotten.
+json_t *loopmeter_hand_over(const struct loopmeter *meter);
+void loopmeter_take_over(struct handover_reader *reader, json_t *object, struct loopmeter *meter);

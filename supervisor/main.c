@@ -5,11 +5,14 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "lib/core/alloc.h"
 #include "lib/core/log.h"
 #include "lib/core/options.h"
 #include "supervisor/command.h"
 #include "supervisor/daemon.h"
+#include "supervisor/daemon_handover.h"
 #include "supervisor/probe_child.h"
+#include "supervisor/upgrade.h"
 #include "supervisor/webhook.h"
 
 #define MAIN_CONFIG "/etc/keepframe/keepframe.yaml"
@@ -19,11 +22,14 @@ enum {
     MAIN_LOOKS = 1 << 1, // a command that finds out by itself whether it needs a configuration
 };
 
+static char **main_argv;          // as it came: getopt_long(3) puts it in another order
+static bool main_checks_handover; // it is no daemon, but a child of one that is to be upgraded
+
 static int command_run(const struct command_options *options)
 {
     struct config_source source = options->source;
     source.flags = CONFIG_SECRETS;
-    return daemon_run(&source);
+    return main_checks_handover ? daemon_check_handover(&source) : daemon_run(&source, main_argv);
 }
 
 static const struct options_command main_commands[] = {
@@ -89,6 +95,14 @@ int main(int argc, char **argv)
         return webhook_main();
     if (argc == 2 && strcmp(argv[1], PROBE_CHILD_ARGUMENT) == 0)
         return probe_child_main();
+    main_checks_handover = argc > 1 && strcmp(argv[1], UPGRADE_CHECK_ARGUMENT) == 0;
+    if (main_checks_handover) {
+        argv[1] = argv[0];
+        argc--;
+        argv++;
+    }
+    main_argv = xcalloc((size_t)argc + 1, sizeof(*main_argv));
+    memcpy(main_argv, argv, (size_t)argc * sizeof(*main_argv));
     struct command_options options = {0};
     int code;
     const struct options_command *command =

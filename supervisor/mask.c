@@ -179,3 +179,32 @@ char *mask_text(const char *text, const struct mask *mask)
     }
     return buf_string(&out);
 }
+
+// --- Over an exec of ours ---
+
+json_t *mask_hand_over(const struct mask *mask)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; mask != NULL && i < mask->count; i++) {
+        const struct mask_secret *secret = &mask->secrets[i];
+        json_array_append_new(
+            list, json_pack("{s:o, s:b}", "bytes", handover_bytes(secret->bytes, secret->size),
+                      "is_query", secret->is_query));
+    }
+    return list;
+}
+
+struct mask *mask_take_over(struct handover_reader *reader, json_t *list)
+{
+    struct mask *mask = xcalloc(1, sizeof(*mask));
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        json_t *object = json_array_get(list, i);
+        struct mask_secret secret = {0};
+        secret.bytes = handover_take_bytes(reader, object, "bytes", SIZE_MAX, &secret.size);
+        secret.is_query = handover_take_bool(reader, object, "is_query");
+        handover_end(reader, object);
+        ARRAY_RESERVE(mask->secrets, mask->count, mask->capacity);
+        mask->secrets[mask->count++] = secret;
+    }
+    return mask;
+}

@@ -1,6 +1,10 @@
 // Takes secrets out of text that comes from elsewhere, before it is kept, logged or answered.
 #pragma once
 
+#include <jansson.h>
+
+#include "supervisor/handover.h"
+
 struct mask;
 
 // What is secret of a stream: its password, and the values in the query of its URL, any of which
@@ -16,3 +20,8 @@ void mask_free(struct mask *mask);
 // other text: a value of the query where such a value begins. Values of the query leave paths
 // readable: in a URL they are only replaced in its query, elsewhere not directly behind a slash.
 char *mask_text(const char *text, const struct mask *mask);
+
+// The secrets go along over an exec of ours, in memory that nobody else can open: a child that was
+// given what is not configured any more may still tell it. `mask` may be NULL.
+json_t *mask_hand_over(const struct mask *mask);
+struct mask *mask_take_over(struct handover_reader *reader, json_t *list);

@@ -153,16 +153,30 @@ int probe_start(struct probes *probes, json_t *target, probe_done_fn done, void 
     return 0;
 }
 
-void probes_free(struct probes *probes)
+bool probes_are_idle(const struct probes *probes)
 {
-    if (probes == NULL)
-        return;
+    for (size_t i = 0; i < PROBE_AT_ONCE_MAX; i++) {
+        if (probes->slots[i] != NULL)
+            return false;
+    }
+    return true;
+}
+
+void probes_end(struct probes *probes, const char *why)
+{
     for (size_t i = 0; i < PROBE_AT_ONCE_MAX; i++) {
         struct probe *probe = probes->slots[i];
         if (probe == NULL)
             continue;
         child_signal(probe->child, SIGKILL);
-        probe_finish(probe, probe_report_failure("stopped", "keepframe is being stopped"));
+        probe_finish(probe, probe_report_failure("stopped", why));
     }
+}
+
+void probes_free(struct probes *probes)
+{
+    if (probes == NULL)
+        return;
+    probes_end(probes, "keepframe is being stopped");
     free(probes);
 }

@@ -2,6 +2,8 @@
 // (probe_child.h), so nothing here blocks; a bounded number of them at once.
 #pragma once
 
+#include <stdbool.h>
+
 #include <ev.h>
 #include <jansson.h>
 
@@ -27,3 +29,7 @@ void probes_free(struct probes *probes);
 // started.
 int probe_start(struct probes *probes, json_t *target, probe_done_fn done, void *arg,
     const char **code, char **cause);
+
+// Whether none runs; and the end of those that do, each of which is told `why`.
+bool probes_are_idle(const struct probes *probes);
+void probes_end(struct probes *probes, const char *why);

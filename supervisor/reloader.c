@@ -267,3 +267,15 @@ void reloader_stop(struct reloader *reloader)
     reloader_check_forget(reloader);
     reloader_fail(reloader, xstrdup("keepframe is stopping"));
 }
+
+bool reloader_is_idle(const struct reloader *reloader)
+{
+    return reloader->check == NULL;
+}
+
+void reloader_note_success(struct reloader *reloader)
+{
+    free(reloader->error);
+    reloader->error = NULL;
+    reloader->time_us = time_now_us();
+}

@@ -151,16 +151,11 @@ static void service_begin(struct service *service)
     service->is_hung = service->is_killed = false;
 }
 
-static void service_launch(struct service *service)
+// What is done with its signs of life, and with its end.
+static struct child_spec service_spec(struct service *service)
 {
-    char *cause = NULL;
-    char *program = service_program(service->argv[0]);
-    char *name = service->argv[0];
-    char **environment = service_environment(service);
-    service->argv[0] = program;
-    const struct child_spec spec = {
+    return (struct child_spec){
         .argv = service->argv,
-        .environment = environment,
         .death_signal = SIGTERM,
         .oom_score = service->oom_score,
         .ignores_hangup = true,
@@ -168,6 +163,17 @@ static void service_launch(struct service *service)
         .end = service_end_cb,
         .arg = service,
     };
+}
+
+static void service_launch(struct service *service)
+{
+    char *cause = NULL;
+    char *program = service_program(service->argv[0]);
+    char *name = service->argv[0];
+    char **environment = service_environment(service);
+    service->argv[0] = program;
+    struct child_spec spec = service_spec(service);
+    spec.environment = environment;
     service_begin(service);
     service->child = child_start(service->loop, &spec, &cause);
     service->argv[0] = name;
@@ -331,4 +337,53 @@ int64_t service_heartbeat_us(const struct service *service)
 const char *service_last_failure(const struct service *service)
 {
     return service->last_failure;
+}
+
+// --- Over an exec of ours
+
+static const struct handover_field service_fields[] = {
+    HANDOVER_SKIP(struct service, loop),
+    HANDOVER_SKIP(struct service, argv),
+    HANDOVER_SKIP(struct service, environment),
+    HANDOVER_SKIP(struct service, oom_score),
+    HANDOVER_SKIP(struct service, idle),
+    HANDOVER_SKIP(struct service, arg),
+    HANDOVER_VALUE(struct service, is_wanted),
+    HANDOVER_VALUE(struct service, is_restarting),
+    HANDOVER_SKIP(struct service, timer), // see below
+    HANDOVER_SKIP(struct service, child),
+    HANDOVER_SKIP(struct service, patience),
+    HANDOVER_VALUE(struct service, start_us),
+    HANDOVER_VALUE(struct service, sign_us),
+    HANDOVER_VALUE(struct service, end_us),
+    HANDOVER_VALUE(struct service, has_beaten),
+    HANDOVER_VALUE(struct service, is_hangup_due),
+    HANDOVER_VALUE(struct service, is_killed),
+    HANDOVER_VALUE(struct service, is_hung),
+    HANDOVER_VALUE(struct service, failures),
+    HANDOVER_VALUE(struct service, restarts),
+    HANDOVER_VALUE(struct service, hangs),
+    HANDOVER_VALUE(struct service, last_failure),
+};
+static const struct handover_table service_table = HANDOVER_TABLE(struct service, service_fields);
+
+json_t *service_hand_over(struct handover_writer *writer, const struct service *service)
+{
+    return json_pack("{s:o, s:o, s:o}", "fields", handover_write(&service_table, service), "timer",
+        handover_timer(service->loop, &service->timer), "child",
+        service->child ? child_hand_over(writer, service->child) : json_null());
+}
+
+void service_take_over(struct handover_reader *reader, json_t *object, struct service *service)
+{
+    handover_read(
+        reader, handover_take(reader, object, "fields", JSON_OBJECT), &service_table, service);
+    handover_take_timer(reader, object, "timer", service->loop, &service->timer);
+    json_t *child = handover_take_or_null(reader, object, "child", JSON_OBJECT);
+    const struct child_spec spec = service_spec(service);
+    if (child != NULL)
+        service->child = child_take_over(reader, child, service->loop, &spec);
+    handover_end(reader, object);
+    if (service->is_wanted && child == NULL && !ev_is_active(&service->timer))
+        handover_fail(reader, "the state of %s contradicts itself", service_name(service));
 }

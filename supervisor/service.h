@@ -9,6 +9,9 @@
 #include <sys/types.h>
 
 #include <ev.h>
+#include <jansson.h>
+
+#include "supervisor/handover.h"
 
 struct service;
 
@@ -65,3 +68,7 @@ int64_t service_heartbeat_us(const struct service *service);
 
 // Why it last ended without being told to, as a sentence; NULL when it never did.
 const char *service_last_failure(const struct service *service);
+
+// Goes on after an exec of ours. The service must be new, with its patience and environment set.
+json_t *service_hand_over(struct handover_writer *writer, const struct service *service);
+void service_take_over(struct handover_reader *reader, json_t *object, struct service *service);

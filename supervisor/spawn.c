@@ -76,6 +76,8 @@ static int spawn_open_ends(struct spawn_ends *ends, const struct spawn_spec *spe
         (spec->has_progress && spawn_open_pipe(ends->progress, SPAWN_PIPE_SIZE) < 0) ||
         (spec->has_error && spawn_open_pipe(ends->error, SPAWN_PIPE_SIZE) < 0))
         return -1;
+    if (spec->input_fd > 0)
+        return (ends->input[0] = fcntl(spec->input_fd, F_DUPFD_CLOEXEC, SPAWN_FREE_FD));
     return spec->input ? spawn_open_input(ends->input, spec->input) : 0;
 }
 

@@ -21,6 +21,7 @@ struct spawn_spec {
     bool ignores_hangup;      // until it has a handler of its own; all else is as after a login
     const char *input;        // what it can read from SPAWN_INPUT_FD, or NULL
     bool input_is_stdin;      // it reads that from its standard input instead
+    int input_fd;             // what it gets as SPAWN_INPUT_FD in place of an input; 0: nothing
     bool has_progress;        // a pipe from its SPAWN_PROGRESS_FD to us
     bool has_error;           // a pipe from its stdout and stderr; else they are our stderr
 };

@@ -165,14 +165,16 @@ json_t *status_daemon(const struct daemon *daemon)
     json_t *streams = json_array();
     for (size_t i = 0; i < daemon->stream_count; i++)
         json_array_append_new(streams, status_stream(daemon, daemon->streams[i], false));
-    return json_pack("{s:s, s:s, s:i, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o}",
-        "node", daemon->config->node, "version", KEEPFRAME_VERSION, "pid", (int)getpid(), "start",
+    return json_pack(
+        "{s:s, s:s, s:i, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o}", "node",
+        daemon->config->node, "version", KEEPFRAME_VERSION, "pid", (int)getpid(), "start",
         status_time(daemon->start_us), "listen", daemon->config->http.listen, "states",
         status_states(), "reasons", status_reasons(false), "planned_reasons", status_reasons(true),
         "indexer", status_service(daemon->indexer), "webui", status_service(daemon->webui),
         "loop_delay", histogram_json(&daemon->meter.delay), "config",
         reloader_status(daemon->reloader), "hooks", hooks_status(daemon->hooks),
-        "clock_synchronised", !hints_is_clock_loose(), "streams", streams);
+        "clock_synchronised", !hints_is_clock_loose(), "upgrade", upgrade_status(daemon->upgrade),
+        "streams", streams);
 }
 
 static void status_log_service(const struct service *service)

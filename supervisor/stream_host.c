@@ -41,13 +41,17 @@ void stream_host_fini(struct stream_host *host)
         ev_timer_stop(host->loop, &host->turn);
 }
 
-void stream_host_queue(struct stream_host *host, struct stream *stream)
+void stream_host_queue_as(struct stream_host *host, struct stream *stream, enum start_class class)
 {
     stream->turn.owner = stream;
-    start_queue_join(
-        &host->starts, &stream->turn, stream->failures > 1 ? START_RETRY : START_FRESH);
+    start_queue_join(&host->starts, &stream->turn, class);
     if (!ev_is_active(&host->turn))
         stream_host_wait(host);
+}
+
+void stream_host_queue(struct stream_host *host, struct stream *stream)
+{
+    stream_host_queue_as(host, stream, stream->failures > 1 ? START_RETRY : START_FRESH);
 }
 
 void stream_host_unqueue(struct stream_host *host, struct stream *stream)

@@ -31,5 +31,8 @@ void stream_host_fini(struct stream_host *host);
 // The stream waits for its turn to start; STREAM_EVENT_TURN tells it.
 void stream_host_queue(struct stream_host *host, struct stream *stream);
 
+// The same with the place in a class that it had in the queue of the supervisor before us.
+void stream_host_queue_as(struct stream_host *host, struct stream *stream, enum start_class class);
+
 // It waits no more.
 void stream_host_unqueue(struct stream_host *host, struct stream *stream);

@@ -126,23 +126,29 @@ static void stream_recorder_reset(struct stream *stream)
     mediaclock_begin(&stream->clock);
 }
 
+// What is done with what the child says, and with its end.
+static struct child_spec stream_recorder_spec(struct stream *stream)
+{
+    return (struct child_spec){
+        .environment = stream->host->environment,
+        .death_signal = SIGKILL,
+        .oom_score = STREAM_OOM_SCORE,
+        .progress = stream_recorder_progress_cb,
+        .error = stream_recorder_error_cb,
+        .end = stream_recorder_end_cb,
+        .arg = stream,
+    };
+}
+
 static struct child *stream_recorder_spawn(struct stream *stream, char **cause)
 {
     const struct config *config = stream->host->config;
     const struct ffmpeg_way *way = &stream->adapt.way;
     char **args = ffmpeg_args(config, stream->config, way, stream->directory, stream->run.open.run);
     char *script = ffmpeg_script(config, stream->config, way);
-    const struct child_spec spec = {
-        .argv = args,
-        .environment = stream->host->environment,
-        .death_signal = SIGKILL,
-        .oom_score = STREAM_OOM_SCORE,
-        .input = script,
-        .progress = stream_recorder_progress_cb,
-        .error = stream_recorder_error_cb,
-        .end = stream_recorder_end_cb,
-        .arg = stream,
-    };
+    struct child_spec spec = stream_recorder_spec(stream);
+    spec.argv = args;
+    spec.input = script;
     mask_free(stream->mask);
     stream->mask = mask_new(stream->config->url, stream->config->password);
     struct child *child = child_start(stream->host->loop, &spec, cause);
@@ -165,4 +171,11 @@ int stream_recorder_start(struct stream *stream, char **cause)
     log_debug("%s/%s: ffmpeg started as %d, run %" PRId64, stream->camera, stream->name,
         (int)child_pid(stream->child), stream->run.open.run);
     return 0;
+}
+
+void stream_recorder_take_over(
+    struct handover_reader *reader, json_t *object, struct stream *stream)
+{
+    const struct child_spec spec = stream_recorder_spec(stream);
+    stream->child = child_take_over(reader, object, stream->host->loop, &spec);
 }

@@ -376,8 +376,12 @@ static int ctl_listen(const char *path, char **cause)
 struct ctl_server *ctl_server_open(const char *path, ctl_request_fn fn, void *arg, char **cause)
 {
     int listen_fd = ctl_listen(path, cause);
-    if (listen_fd < 0)
-        return NULL;
+    return listen_fd < 0 ? NULL : ctl_server_adopt(listen_fd, path, fn, arg, cause);
+}
+
+struct ctl_server *ctl_server_adopt(
+    int listen_fd, const char *path, ctl_request_fn fn, void *arg, char **cause)
+{
     struct ctl_server *server = xcalloc(1, sizeof(*server));
     *server = (struct ctl_server){
         .path = xstrdup(path),
@@ -396,6 +400,16 @@ struct ctl_server *ctl_server_open(const char *path, ctl_request_fn fn, void *ar
     ctl_watch(server, EPOLL_CTL_ADD, listen_fd, EPOLLIN, &server->listen_fd);
     ctl_watch(server, EPOLL_CTL_ADD, server->timer_fd, EPOLLIN, &server->timer_fd);
     return server;
+}
+
+int ctl_server_listener(const struct ctl_server *server)
+{
+    return server->listen_fd;
+}
+
+bool ctl_server_is_idle(const struct ctl_server *server)
+{
+    return server->peer_count == 0;
 }
 
 void ctl_server_close(struct ctl_server *server)

@@ -31,6 +31,15 @@ typedef void (*ctl_request_fn)(struct ctl_request *request, void *arg);
 // *cause set on failure, also when another process answers there.
 struct ctl_server *ctl_server_open(const char *path, ctl_request_fn fn, void *arg, char **cause);
 
+// The same with a listening socket that an earlier server had on that path, in this process before
+// it was replaced by another program; takes it.
+struct ctl_server *ctl_server_adopt(
+    int listen_fd, const char *path, ctl_request_fn fn, void *arg, char **cause);
+
+// The listening socket, for that; and whether nobody is connected.
+int ctl_server_listener(const struct ctl_server *server);
+bool ctl_server_is_idle(const struct ctl_server *server);
+
 // Ends every peer, answered or not, and removes the socket.
 void ctl_server_close(struct ctl_server *server);
 

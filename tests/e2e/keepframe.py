@@ -56,6 +56,7 @@ class Keepframe:
         self.config = self.folder / "keepframe.yaml"
         self.log = self.folder / "keepframe.log"
         self.process = None
+        self.program = None  # the path of another keepframe than the built one
         self.is_rival = is_rival  # another one works in the same folders
 
     # --- Configuration
@@ -96,7 +97,7 @@ class Keepframe:
         find = self.lab.build.program if user is None else self.lab.program_for_all
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [find("keepframe"), "run", "-c", str(self.config),
+                [self.program or find("keepframe"), "run", "-c", str(self.config),
                  "--data", str(self.data), "--debug"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder,
                 env=env or self.lab.env(), start_new_session=True, user=user, group=user,
