@@ -9,6 +9,7 @@
 
 #include "lib/core/alloc.h"
 #include "lib/core/log.h"
+#include "lib/core/text.h"
 #include "lib/core/timeutil.h"
 #include "supervisor/child.h"
 #include "supervisor/environment.h"
@@ -156,6 +157,7 @@ static void hooks_line_cb(void *arg, const char *line)
     struct hooks_run *run = arg;
     free(run->last_line);
     run->last_line = mask_text(line, NULL);
+    text_make_plain(run->last_line);
     log_debug("%s/%s: %s says: %s", run->job->camera, run->job->stream,
         hook_kind_key(run->job->kind), run->last_line);
 }

@@ -6,9 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <jansson.h>
-
 #include "lib/core/alloc.h"
+#include "lib/core/text.h"
 
 enum {
     LOGCAP_LINES_MAX = 100,
@@ -42,19 +41,6 @@ void logcap_free(struct logcap *log)
     free(log);
 }
 
-// Replaces control characters, and all that is not ASCII where it is not UTF-8.
-static void logcap_make_text(char *line)
-{
-    json_t *string = json_string(line);
-    bool is_utf8 = string != NULL;
-    json_decref(string);
-    for (; *line != '\0'; line++) {
-        unsigned char byte = (unsigned char)*line;
-        if (byte < 0x20 || byte == 0x7f || (byte >= 0x80 && !is_utf8))
-            *line = '?';
-    }
-}
-
 // A bounded copy without addresses and blanks at the end.
 static char *logcap_clean(const char *line)
 {
@@ -75,7 +61,7 @@ static char *logcap_clean(const char *line)
     while (length > 0 && isspace((unsigned char)clean[length - 1]))
         length--;
     clean[length] = '\0';
-    logcap_make_text(clean);
+    text_make_plain(clean);
     return clean;
 }
 

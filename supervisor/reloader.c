@@ -11,6 +11,7 @@
 #include "lib/core/buf.h"
 #include "lib/core/log.h"
 #include "lib/core/notify.h"
+#include "lib/core/text.h"
 #include "lib/core/timeutil.h"
 #include "supervisor/daemon.h"
 #include "supervisor/ffmpeg.h"
@@ -91,6 +92,8 @@ static void reloader_answer(struct reloader *reloader, const struct reload_plan 
 
 static void reloader_end(struct reloader *reloader, const struct reload_plan *done, char *error)
 {
+    if (error != NULL)
+        text_make_plain(error); // a file's name in it may be anything
     free(reloader->error);
     reloader->error = error;
     reloader->time_us = time_now_us();

@@ -18,6 +18,7 @@
 #include "lib/core/buf.h"
 #include "lib/core/ctl_socket.h"
 #include "lib/core/log.h"
+#include "lib/core/text.h"
 #include "lib/core/timeutil.h"
 
 enum {
@@ -109,12 +110,8 @@ static void ctl_peer_answer(struct ctl_peer *peer, json_t *answer)
 
 static json_t *ctl_error(const char *code, const char *field, const char *message)
 {
-    json_t *answer = json_pack("{s:b, s:{s:s, s:s, s:s?}}", "ok", 0, "error", "code", code,
-        "message", message, "field", field);
-    // A message that is not UTF-8 can not be sent; the code always can.
-    return answer ? answer
-                  : json_pack("{s:b, s:{s:s, s:s, s:n}}", "ok", 0, "error", "code", code, "message",
-                        "the error's text can not be shown", "field");
+    return json_pack("{s:b, s:{s:s, s:s, s:s?}}", "ok", 0, "error", "code", code, "message",
+        message, "field", field);
 }
 
 static void ctl_request_free(struct ctl_request *request)
@@ -147,6 +144,7 @@ void ctl_fail(
     va_start(args, format);
     char *message = xvasprintf(format, args);
     va_end(args);
+    text_make_plain(message); // names of files in it may be anything but UTF-8
     ctl_request_end(request, ctl_error(code, field, message));
     free(message);
 }

@@ -1,5 +1,6 @@
 """A changed configuration touches exactly what it changes; a broken one touches nothing."""
 
+import os
 import signal
 
 import pytest
@@ -118,3 +119,18 @@ def test_a_broken_file_changes_nothing_and_the_error_names_line_and_key(running)
     # It is still a daemon that can be mended.
     keepframe.configure(changed(camera, cameras)).send(signal.SIGHUP)
     assert_applied(keepframe, before, programs)
+
+
+def test_an_error_in_a_file_whose_name_is_no_text_is_told_everywhere(lab):
+    keepframe = lab.keepframe()
+    keepframe.configure({}, include=["cameras.d/*.yaml"]).start().wait_ready()
+    (keepframe.folder / "cameras.d").mkdir()
+    name = os.fsencode(keepframe.folder / "cameras.d") + b"/h\xf6f\n.yaml"
+    with open(name, "wb") as out:
+        out.write(b"cameras: {yard: {url: [}}\n")
+    answer = keepframe.ask("reload")
+    assert answer["error"]["code"] == "configuration"
+    assert "cameras.d/h?f?.yaml:1:24: not valid YAML" in answer["error"]["message"]
+    config = keepframe.ask("status")["result"]["config"]
+    assert not config["successful"] and config["error"] == answer["error"]["message"]
+    assert keepframe.get("/healthz").status == 200
