@@ -32,17 +32,32 @@ static bool environment_holds(const char *value, const char *secret)
     return strstr(value, secret) != NULL;
 }
 
+// Whether a value that may be a token stands in an address, or in what is left of one.
+static bool environment_is_token(const char *value, const char *address)
+{
+    return address && strlen(value) >= ENVIRONMENT_TOKEN_LENGTH_MIN && strstr(address, value);
+}
+
+// What a camera is asked for, behind its host: some have the password there. NULL: nothing.
+static const char *environment_request(const char *url)
+{
+    const char *authority = url ? strstr(url, "://") : NULL;
+    return authority ? strpbrk(authority + 3, "/?") : NULL;
+}
+
 static bool environment_has_secret(const char *variable, const struct config *config)
 {
     const char *value = strchr(variable, '=');
-    for (size_t i = 0; value && i < config->stream_count; i++) {
-        const char *password = config->streams[i].password;
-        if (password != NULL && environment_holds(value + 1, password))
+    if (value++ == NULL)
+        return false;
+    for (size_t i = 0; i < config->stream_count; i++) {
+        const struct config_stream *stream = &config->streams[i];
+        if ((stream->password != NULL && environment_holds(value, stream->password)) ||
+            environment_is_token(value, environment_request(stream->url)))
             return true;
     }
-    for (size_t i = 0; value && i < config->hook_count; i++) {
-        const char *url = config->hooks[i]->url;
-        if (url && strlen(value + 1) >= ENVIRONMENT_TOKEN_LENGTH_MIN && strstr(url, value + 1))
+    for (size_t i = 0; i < config->hook_count; i++) {
+        if (environment_is_token(value, config->hooks[i]->url))
             return true;
     }
     return false;

@@ -30,7 +30,7 @@ static struct config_stream streams[] = {
             .enabled = true}},
     {.camera = "a",
         .name = "sub",
-        .url = "rtsp://h/",
+        .url = "rtsp://camera-in-the-yard/live?token=sesame-1234",
         .username = "nvr",
         .password = "/",
         .recording = {.segment_us = 2000000}},
@@ -95,6 +95,8 @@ static void test_environment(void **state)
     setenv("KF_TEST_PASSWORD", "x-geheim99-y", 1);
     setenv("KF_TEST_OTHER", "geheim", 1);
     setenv("KF_TEST_SHORT", "/", 1);
+    setenv("KF_TEST_TOKEN", "sesame-1234", 1);
+    setenv("KF_TEST_HOST", "camera-in-the-yard", 1);
     setenv("NOTIFY_SOCKET", "/nonexistent", 1);
     char **plain = environment_new(&config, false), **without = environment_new(&config, true);
     assert_true(has_variable(plain, "KF_TEST_PASSWORD="));
@@ -102,6 +104,9 @@ static void test_environment(void **state)
     assert_true(has_variable(without, "KF_TEST_OTHER=geheim"));
     assert_true(has_variable(without, "PATH="));
     assert_false(has_variable(without, "KF_TEST_SHORT="));
+    assert_true(has_variable(plain, "KF_TEST_TOKEN="));
+    assert_false(has_variable(without, "KF_TEST_TOKEN="));
+    assert_true(has_variable(without, "KF_TEST_HOST="));
     assert_false(has_variable(plain, "NOTIFY_SOCKET="));
     assert_false(has_variable(without, "NOTIFY_SOCKET="));
     environment_free(plain);
