@@ -89,7 +89,6 @@ static void stream_queue(struct stream *stream)
 {
     ev_timer_stop(stream->host->loop, &stream->timer);
     stream_set_state(stream, STREAM_WAITING);
-    stream_host_unqueue(stream->host, stream);
     stream_host_queue(stream->host, stream);
 }
 

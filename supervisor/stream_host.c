@@ -44,6 +44,9 @@ void stream_host_fini(struct stream_host *host)
 void stream_host_queue_as(struct stream_host *host, struct stream *stream, enum start_class class)
 {
     stream->turn.owner = stream;
+    // Only in another queue it begins at the end: one that is restarted often would never start.
+    if (stream->turn.class != class)
+        start_queue_leave(&host->starts, &stream->turn);
     start_queue_join(&host->starts, &stream->turn, class);
     if (!ev_is_active(&host->turn))
         stream_host_wait(host);

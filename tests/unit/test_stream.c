@@ -366,6 +366,23 @@ static void test_a_planned_restart_pauses_not(void **context)
     scene_end(&scene);
 }
 
+static void test_a_restart_keeps_the_place_among_those_that_wait(void **context)
+{
+    struct scene scene;
+    (void)context;
+    scene_begin(&scene);
+    struct config_stream other_config = scene.stream_config;
+    other_config.name = "sub";
+    struct stream *other = stream_new(&scene.host, &other_config);
+    stream_start(scene.stream);
+    stream_start(other);
+    stream_restart(scene.stream, REASON_RELOAD);
+    assert_ptr_equal(start_queue_take(&scene.host.starts, INT64_MAX / 2), &scene.stream->turn);
+    assert_true(other->turn.is_queued);
+    stream_free(other);
+    scene_end(&scene);
+}
+
 static void test_disabled_and_enabled_while_it_ends(void **context)
 {
     struct scene scene;
@@ -490,6 +507,7 @@ int main(void)
         cmocka_unit_test(test_attempts_without_a_frame_leave_their_file),
         cmocka_unit_test(test_what_the_run_before_said_explains_nothing),
         cmocka_unit_test(test_a_planned_restart_pauses_not),
+        cmocka_unit_test(test_a_restart_keeps_the_place_among_those_that_wait),
         cmocka_unit_test(test_disabled_and_enabled_while_it_ends),
         cmocka_unit_test(test_a_removed_one_is_freed_when_it_is_over),
         cmocka_unit_test(test_nothing_starts_before_the_last_one_is_over),
