@@ -89,8 +89,8 @@ class Keepframe:
             cwd=self.folder, env=self.lab.env(), timeout=60,
         )
 
-    def start(self, env=None, user=None):
-        """Starts `keepframe run`; `user` is a numeric uid to run it as."""
+    def start(self, env=None, user=None, debug=True):
+        """Starts `keepframe run`; `user` is a numeric uid to run it as, `debug` how much it logs."""
         assert self.process is None, "it runs already"
         if not self.is_rival:
             (self.runtime / "webui.address").unlink(missing_ok=True)
@@ -98,7 +98,7 @@ class Keepframe:
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [self.program or find("keepframe"), "run", "-c", str(self.config),
-                 "--data", str(self.data), "--debug"],
+                 "--data", str(self.data), *(["--debug"] if debug else [])],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder,
                 env=env or self.lab.env(), start_new_session=True, user=user, group=user,
             )
