@@ -273,4 +273,5 @@ def main():
         bench(options.build, table, make_segments(content), scratch)
 
 
-main()
+if __name__ == "__main__":
+    main()
