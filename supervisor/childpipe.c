@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 
 enum {
     CHILDPIPE_READ_MAX = 16 * 1024, // as much as the pipe holds
+    CHILDPIPE_TAIL_MAX = 2 * 1024,  // of a flood: its last words
 };
 
 // How long a flooding child is left alone: it then fills its pipe and waits for us.
@@ -50,6 +52,20 @@ static void childpipe_tell_flood(struct childpipe *childpipe)
     free(text);
 }
 
+// Tells of a flood in which the child has ended, and gives its last whole lines: they may say why.
+static void childpipe_end_flood(struct childpipe *childpipe)
+{
+    struct buf *tail = &childpipe->tail;
+    const uint8_t *newline = tail->size > 0 ? memchr(tail->data, '\n', tail->size) : NULL;
+    buf_consume(tail, newline ? (size_t)(newline - tail->data) + 1 : tail->size);
+    childpipe->left_out -= tail->size;
+    childpipe_tell_flood(childpipe);
+    childpipe->is_overlong = childpipe->is_overlong && tail->size == 0;
+    for (size_t i = 0; i < tail->size; i++)
+        childpipe_byte(childpipe, (char)tail->data[i]);
+    buf_consume(tail, tail->size);
+}
+
 static void childpipe_turn_second(struct childpipe *childpipe, int64_t now_us)
 {
     if (now_us - childpipe->second_us < US_PER_SECOND)
@@ -57,6 +73,7 @@ static void childpipe_turn_second(struct childpipe *childpipe, int64_t now_us)
     childpipe->second_us = now_us;
     childpipe->bytes = 0;
     childpipe_tell_flood(childpipe);
+    buf_consume(&childpipe->tail, childpipe->tail.size);
 }
 
 static void childpipe_set_pause(struct childpipe *childpipe, double seconds)
@@ -67,8 +84,12 @@ static void childpipe_set_pause(struct childpipe *childpipe, double seconds)
 }
 
 // Throws away what came, and the line that it broke into, up to the next end of a line.
-static void childpipe_leave_out(struct childpipe *childpipe, size_t size)
+static void childpipe_leave_out(struct childpipe *childpipe, const char *bytes, size_t size)
 {
+    struct buf *tail = &childpipe->tail;
+    buf_put(tail, bytes, size);
+    if (tail->size > CHILDPIPE_TAIL_MAX)
+        buf_consume(tail, tail->size - CHILDPIPE_TAIL_MAX);
     childpipe->left_out += size + childpipe->text.size;
     buf_consume(&childpipe->text, childpipe->text.size);
     childpipe->is_overlong = true;
@@ -81,7 +102,7 @@ static void childpipe_take(struct childpipe *childpipe, const char *bytes, size_
     childpipe_turn_second(childpipe, time_monotonic_us());
     childpipe->bytes += size;
     if (childpipe->bytes > CHILDPIPE_SECOND_MAX) {
-        childpipe_leave_out(childpipe, size);
+        childpipe_leave_out(childpipe, bytes, size);
         return;
     }
     for (size_t i = 0; i < size; i++)
@@ -143,7 +164,7 @@ void childpipe_stop(struct childpipe *childpipe)
     ev_timer_stop(childpipe->loop, &childpipe->pause);
     close(childpipe->fd);
     childpipe->fd = -1;
-    childpipe_tell_flood(childpipe);
+    childpipe_end_flood(childpipe);
     childpipe_give(childpipe);
 }
 
@@ -151,6 +172,7 @@ void childpipe_fini(struct childpipe *childpipe)
 {
     childpipe_stop(childpipe);
     buf_fini(&childpipe->text);
+    buf_fini(&childpipe->tail);
 }
 
 json_t *childpipe_hand_over(struct handover_writer *writer, const struct childpipe *childpipe)

@@ -1,7 +1,8 @@
 // What a child says, line by line, from its end of a pipe to a function of the owner's.
 //
 // It is always read, so that the child never blocks for long, but a flood is not looked at: beyond
-// CHILDPIPE_SECOND_MAX bytes in a second it is thrown away, and a line says how much that was.
+// CHILDPIPE_SECOND_MAX bytes in a second it is thrown away, and a line says how much that was. Only
+// the last lines before its end are given all the same.
 #pragma once
 
 #include <stdbool.h>
@@ -35,6 +36,7 @@ struct childpipe {
     ev_io watcher;
     ev_timer pause; // in a flood
     struct buf text;
+    struct buf tail;   // of what was left out in this second
     bool is_overlong;  // passing over the rest of a line
     int64_t second_us; // monotonic, when the current second began
     uint64_t bytes;    // in this second

@@ -188,6 +188,19 @@ static int spawn_exec_error(struct spawn_ends *ends)
     return got == sizeof(error) ? error : 0;
 }
 
+// The limits that are reached first where there are many streams, by the names that raise them.
+static const char *spawn_explain(int error)
+{
+    switch (error) {
+    case EAGAIN:
+        return "no more processes are allowed (TasksMax=, ulimit -u)";
+    case EMFILE:
+        return "no more open files are allowed (LimitNOFILE=, ulimit -n)";
+    default:
+        return strerror(error);
+    }
+}
+
 pid_t spawn(const struct spawn_spec *spec, struct spawn_pipes *pipes, char **cause)
 {
     struct spawn_ends ends;
@@ -196,7 +209,7 @@ pid_t spawn(const struct spawn_spec *spec, struct spawn_pipes *pipes, char **cau
     if (error != 0) {
         if (pid > 0)
             waitpid(pid, NULL, 0);
-        *cause = xasprintf("%s can not be started: %s", spec->argv[0], strerror(error));
+        *cause = xasprintf("%s can not be started: %s", spec->argv[0], spawn_explain(error));
         pid = -1;
     } else {
         *pipes = (struct spawn_pipes){ends.progress[0], ends.error[0]};

@@ -300,8 +300,9 @@ static void test_a_flood_is_left_out(void **state)
     char *argv[4];
     struct result result;
     // 1 MB: read, lest the child hang, but not line by line.
-    struct child_spec spec = shell(
-        argv, "echo first >&2; yes 'a line of a flood' | head -c 1000000 >&2; exit 3", &result);
+    struct child_spec spec = shell(argv,
+        "exec >&2; echo first; yes 'a line of a flood' | head -c 1000000; echo; echo why; exit 3",
+        &result);
     start(&spec);
     ev_run(EV_DEFAULT, 0);
     assert_true(WIFEXITED(result.status) && WEXITSTATUS(result.status) == 3);
@@ -319,7 +320,8 @@ static void test_a_flood_is_left_out(void **state)
         else
             counted += (unsigned long long)(strchr(at, '|') + 1 - at);
     }
-    assert_in_range(counted, 1000006 - 200, 1000006 + 200);
+    assert_in_range(counted, 1000011 - 200, 1000011 + 200);
+    assert_string_equal(text + result.error.size - 5, "|why|");
     buf_fini(&result.progress);
     buf_fini(&result.error);
     (void)state;
@@ -414,6 +416,24 @@ static void test_input_that_is_too_large(void **state)
     (void)state;
 }
 
+static void test_a_limit_is_named(void **state)
+{
+    char *argv[4], *cause = NULL;
+    struct result result;
+    const struct child_spec spec = shell(argv, "", &result);
+    struct rlimit before, none;
+    getrlimit(RLIMIT_NOFILE, &before);
+    none = before;
+    none.rlim_cur = 3;
+    setrlimit(RLIMIT_NOFILE, &none);
+    assert_null(child_start(EV_DEFAULT, &spec, &cause));
+    setrlimit(RLIMIT_NOFILE, &before);
+    assert_string_equal(cause,
+        "/bin/sh can not be started: no more open files are allowed (LimitNOFILE=, ulimit -n)");
+    free(cause);
+    (void)state;
+}
+
 static void test_capture(void **state)
 {
     char *cause = NULL;
@@ -454,6 +474,7 @@ int main(void)
         cmocka_unit_test(test_overlong_lines_are_cut),
         cmocka_unit_test(test_what_can_not_be_executed),
         cmocka_unit_test(test_input_that_is_too_large),
+        cmocka_unit_test(test_a_limit_is_named),
         cmocka_unit_test(test_capture),
         cmocka_unit_test(test_limits_and_scores),
     };
