@@ -132,6 +132,12 @@ static void stream_do_rest(struct stream *stream)
     stream_rest(stream);
 }
 
+// What kept it from being started: its folder may be on a disk that is full.
+static enum reason stream_start_failure(const char *cause)
+{
+    return clue_read(cause) == REASON_NO_SPACE ? REASON_NO_SPACE : REASON_START_FAILED;
+}
+
 static void stream_do_launch(struct stream *stream)
 {
     char *cause = NULL;
@@ -141,10 +147,11 @@ static void stream_do_launch(struct stream *stream)
         stream_set_state(stream, STREAM_CONNECTING);
         return;
     }
-    char *line = xasprintf(
-        "%s/%s: %s (%s)", stream->camera, stream->name, cause, reason_name(REASON_START_FAILED));
-    figures_end(&stream->figures, REASON_START_FAILED, true, time_monotonic_us());
-    stream_fail(stream, REASON_START_FAILED, line, cause);
+    enum reason reason = stream_start_failure(cause);
+    char *line =
+        xasprintf("%s/%s: %s (%s)", stream->camera, stream->name, cause, reason_name(reason));
+    figures_end(&stream->figures, reason, true, time_monotonic_us());
+    stream_fail(stream, reason, line, cause);
     free(line);
     free(cause);
 }

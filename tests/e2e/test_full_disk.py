@@ -47,6 +47,10 @@ def test_a_full_cache_ends_runs_with_a_reason_that_is_kept(lab, small_disk):
     first = keepframe.wait_sealed("yard", 1)[0]
     filler = fill(small_disk)
     keepframe.wait_log("can not be noted now")
+    status = keepframe.wait_for("starts fail for it, too", lambda: [
+        stream for stream in keepframe.ask("status")["result"]["streams"]
+        if stream["failures"] > 1])[0]
+    assert set(status["restarts_by_reason"]) == {"no_space"}
     filler.unlink()
     keepframe.wait_for("another run is filed", lambda: any(
         row.run > first.run for row in keepframe.sealed("yard")))
