@@ -65,6 +65,14 @@ static bool metrics_read(const json_t *value, double *number)
     return true;
 }
 
+// A figure without labels: a member of some part of a status, if it is there.
+static void metrics_put_member(struct metrics *metrics, const json_t *part, const char *key)
+{
+    double number;
+    if (metrics_read(json_object_get(part, key), &number))
+        metrics_put(metrics, metrics_none, metrics_none, metrics_none, number);
+}
+
 // --- Streams, as the supervisor and the indexer see them ---
 
 // Reads the names of a stream's object. Returns false when it has none.
@@ -179,17 +187,12 @@ static void metrics_stream_oldest(struct metrics *metrics, const char *key)
 
 static void metrics_indexer(struct metrics *metrics, const char *key)
 {
-    double number;
-    if (metrics_read(json_object_get(metrics->indexer, key), &number))
-        metrics_put(metrics, metrics_none, metrics_none, metrics_none, number);
+    metrics_put_member(metrics, metrics->indexer, key);
 }
 
 static void metrics_cache_bytes(struct metrics *metrics, const char *key)
 {
-    double number;
-    const json_t *cache = json_object_get(metrics->indexer, "cache");
-    if (metrics_read(json_object_get(cache, key), &number))
-        metrics_put(metrics, metrics_none, metrics_none, metrics_none, number);
+    metrics_put_member(metrics, json_object_get(metrics->indexer, "cache"), key);
 }
 
 static void metrics_indexer_reasons(struct metrics *metrics, const char *key)
@@ -299,17 +302,12 @@ static void metrics_build_info(struct metrics *metrics, const char *key)
 
 static void metrics_supervisor(struct metrics *metrics, const char *key)
 {
-    double number;
-    if (metrics_read(json_object_get(metrics->supervisor, key), &number))
-        metrics_put(metrics, metrics_none, metrics_none, metrics_none, number);
+    metrics_put_member(metrics, metrics->supervisor, key);
 }
 
 static void metrics_config(struct metrics *metrics, const char *key)
 {
-    double number;
-    const json_t *config = json_object_get(metrics->supervisor, "config");
-    if (metrics_read(json_object_get(config, key), &number))
-        metrics_put(metrics, metrics_none, metrics_none, metrics_none, number);
+    metrics_put_member(metrics, json_object_get(metrics->supervisor, "config"), key);
 }
 
 static void metrics_loop_delay(struct metrics *metrics, const char *key)
