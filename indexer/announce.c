@@ -249,7 +249,7 @@ void announce_filed(struct indexer *indexer, const struct filing *filing)
         return;
     char identity[SEGMENT_TEXT_SIZE];
     segment_id_format(id, identity);
-    char *path = xasprintf("%s/%s", indexer->config->storage.volumes[0].path, filing->row.key);
+    char *path = xasprintf("%s/%s", filing->volume->path, filing->row.key);
     announce_put(indexer->announce, &(struct announce_segment){
                                         .camera = id->camera,
                                         .stream = id->stream,

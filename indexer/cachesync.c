@@ -84,5 +84,5 @@ void cachesync_tick(struct cachesync *sync, int64_t now_us)
     sync->next_us = now_us + sync->indexer->config->recording.sync_us;
     sync->paths = ingest_unsynced(sync->indexer->ingest, &sync->count);
     sync->busy = true;
-    worker_submit_first(sync->indexer->worker, &sync->job);
+    worker_submit_first(sync->indexer->cache_worker, &sync->job);
 }

@@ -14,8 +14,9 @@
 #include "lib/media/catalog_outage.h"
 
 enum {
-    COMMITTER_RETRY_TICKS = 5,  // after a failure, in seconds
-    COMMITTER_FAILURES_MAX = 8, // of single changes in one round
+    COMMITTER_RETRY_TICKS = 5,    // after a failure, in seconds
+    COMMITTER_FAILURES_MAX = 8,   // of single changes in one round
+    COMMITTER_EVENTS_MAX = 10000, // that are forgotten at once
 };
 
 #define COMMITTER_HURRY_US (US_PER_SECOND / 10) // between two rounds that somebody waits for
@@ -35,6 +36,9 @@ struct committer_round {
     struct committer_list additions;
     struct committer_list durable;
     char *cause;
+    struct catalog_lock *locks; // of the list in hand, once they were needed
+    size_t lock_count;
+    bool locks_known;
 };
 
 struct committer {
@@ -139,6 +143,47 @@ static enum catalog_status committer_segment(
     return commit->known ? CATALOG_OK : status;
 }
 
+// Whether a lock came for a segment since it was chosen to go.
+static enum catalog_status committer_locked(
+    struct committer_round *round, const struct commit *commit, bool *locked, char **cause)
+{
+    *locked = false;
+    if (!commit->unless_locked)
+        return CATALOG_OK;
+    if (!round->locks_known) {
+        enum catalog_status status =
+            catalog_locks(round->catalog, commit->now_us, &round->locks, &round->lock_count, cause);
+        if (status != CATALOG_OK)
+            return status;
+        round->locks_known = true;
+    }
+    for (size_t i = 0; i < round->lock_count && !*locked; i++)
+        *locked = catalog_lock_holds(&round->locks[i], commit->camera, commit->stream,
+            commit->segment.start_us, commit->segment.end_us);
+    return CATALOG_OK;
+}
+
+static enum catalog_status committer_discard(
+    struct committer_round *round, struct commit *commit, char **cause)
+{
+    bool locked;
+    enum catalog_status status = committer_locked(round, commit, &locked, cause);
+    commit->known = false;
+    if (status != CATALOG_OK || locked)
+        return status;
+    status = catalog_segment_discard(round->catalog, &commit->segment, commit->reason, cause);
+    commit->known = status == CATALOG_OK;
+    return status == CATALOG_NONE ? CATALOG_OK : status;
+}
+
+static void committer_forget_locks(struct committer_round *round)
+{
+    catalog_locks_free(round->locks, round->lock_count);
+    round->locks = NULL;
+    round->lock_count = 0;
+    round->locks_known = false;
+}
+
 static enum catalog_status committer_expire(
     struct catalog *catalog, const struct commit *commit, char **cause)
 {
@@ -151,22 +196,24 @@ static enum catalog_status committer_expire(
             status = catalog_outages_expire(catalog, streams[i].id, commit->before_us, cause);
     }
     free(streams);
+    size_t removed;
+    if (status == CATALOG_OK)
+        status = catalog_events_expire(
+            catalog, commit->before_us, COMMITTER_EVENTS_MAX, &removed, cause);
     return status;
 }
 
 static enum catalog_status committer_apply(
-    struct catalog *catalog, struct commit *commit, char **cause)
+    struct committer_round *round, struct commit *commit, char **cause)
 {
-    enum catalog_status status = CATALOG_OK;
+    struct catalog *catalog = round->catalog;
     switch (commit->kind) {
     case COMMIT_SEGMENT:
         return committer_segment(catalog, commit, cause);
     case COMMIT_RUN:
         return committer_run(catalog, commit, cause);
     case COMMIT_DISCARD:
-        status = catalog_segment_discard(catalog, &commit->segment, commit->reason, cause);
-        commit->known = status == CATALOG_OK;
-        return status == CATALOG_NONE ? CATALOG_OK : status;
+        return committer_discard(round, commit, cause);
     case COMMIT_GARBAGE_DONE:
         return catalog_garbage_done(catalog, commit->garbage_id, cause);
     case COMMIT_EXPIRE:
@@ -174,7 +221,7 @@ static enum catalog_status committer_apply(
     case COMMIT_CALL:
         return commit->apply(catalog, commit, cause);
     }
-    return status;
+    return CATALOG_OK;
 }
 
 // Commits all of the list in one transaction, or nothing of it.
@@ -187,9 +234,10 @@ static bool committer_commit(struct committer_round *round, struct committer_lis
     enum catalog_status status = catalog_begin(round->catalog, &cause);
     for (struct commit *commit = list->first; status == CATALOG_OK && commit != NULL;
          commit = commit->next) {
-        status = committer_apply(round->catalog, commit, &cause);
+        status = committer_apply(round, commit, &cause);
         expire |= commit->kind == COMMIT_EXPIRE;
     }
+    committer_forget_locks(round);
     if (status == CATALOG_OK)
         status = catalog_commit(round->catalog, &cause);
     if (status == CATALOG_OK && expire)

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "indexer/filing.h"
-#include "lib/media/catalog.h"
+#include "lib/media/catalog_lock.h"
 
 struct ev_loop;
 struct committer;
@@ -38,6 +38,8 @@ struct commit {
     bool known; // the catalog had that segment already
 
     struct catalog_segment segment; // COMMIT_DISCARD, the commit's own
+    bool unless_locked;             // it stays when a lock of `camera` and `stream` holds it
+    int64_t now_us;                 // at that time
     const char *reason;
     int64_t garbage_id; // COMMIT_GARBAGE_DONE
     int64_t before_us;  // COMMIT_EXPIRE: runs that ended before

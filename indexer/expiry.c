@@ -6,125 +6,118 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "indexer/ageclock.h"
 #include "indexer/committer.h"
-#include "indexer/volume.h"
+#include "indexer/gathering.h"
+#include "indexer/purge.h"
+#include "indexer/storage.h"
 #include "indexer/worker.h"
 #include "lib/core/alloc.h"
 #include "lib/core/config.h"
+#include "lib/core/fsutil.h"
 #include "lib/core/log.h"
 #include "lib/core/timeutil.h"
-#include "lib/media/catalog.h"
 
-enum {
-    EXPIRY_BATCH = 256,
-};
-
-#define EXPIRY_ALARM_US (600 * US_PER_SECOND)
+#define EXPIRY_PERIOD_US (2 * US_PER_SECOND)
 #define EXPIRY_TIDY_US (3600 * US_PER_SECOND)
+#define EXPIRY_CLOCK_US (60 * US_PER_SECOND)
+#define EXPIRY_EARLY_US (600 * US_PER_SECOND) // for how long it is told
+#define EXPIRY_EARLY_LOG_US (3600 * US_PER_SECOND)
+
+#define EXPIRY_CLOCK_FILE "retention-clock"
+
+// The clock of ages on its way to disk.
+struct expiry_clock_job {
+    struct worker_job job;
+    bool busy;
+    char *path;
+    char text[TIME_TEXT_SIZE];
+};
 
 struct expiry {
-    struct worker_job job;
     struct indexer *indexer;
-    struct retention_credit credit;
+    struct gathering gathering;
+    struct ageclock clock;
+    bool clock_set;
+    bool leapt; // the wall clock is far ahead
+    struct expiry_clock_job clock_job;
+    int64_t clock_saved_us;
     size_t uncommitted; // changes of the round that are on their way
-    bool deleting;      // the job is with the worker
     bool again;         // there is more than one round's worth
-    size_t stuck;       // files that could not be deleted; they do not hold up the others
-    int64_t alarm_us;   // when the last one of its kind was logged
+    int64_t next_us;
     int64_t tidy_us;
-
-    // The job's.
-    const struct volume *volume;
-    struct volume_deletion *deletions;
-    size_t deletion_count;
-    struct retention_space before;
-    struct retention_space after;
+    int64_t early_log_us;
+    int64_t *volume_early_us; // monotonic: when footage went that was promised, because of min_free
 };
 
-static void expiry_round(struct expiry *expiry);
+// --- The clock of ages ---
 
-// --- What the plan is made of ---
+static void expiry_clock_run(struct worker_job *job)
+{
+    struct expiry_clock_job *work = (struct expiry_clock_job *)job;
+    char *cause = NULL;
+    if (fs_write_file(work->path, work->text, strlen(work->text), 0640, &cause) < 0) {
+        log_warn("%s", cause);
+        free(cause);
+    }
+}
 
-// The candidates of a round, with what is needed to log and to discard them.
-struct expiry_plan {
-    struct catalog_segments segments;
-    struct retention_candidate *candidates;
+static void expiry_clock_done(struct worker_job *job)
+{
+    ((struct expiry_clock_job *)job)->busy = false;
+}
+
+static int64_t expiry_clock_load(const char *path)
+{
+    size_t size;
+    int64_t known_us = 0;
+    char *cause = NULL, *text = fs_read_file(path, TIME_TEXT_SIZE, &size, &cause);
+    if (text != NULL)
+        known_us = strtoll(text, NULL, 10);
+    free(text);
+    free(cause);
+    return known_us > 0 ? known_us : 0;
+}
+
+// What is known of time at the start: where the clock stood when this program ran last, or when the
+// newest footage ended.
+static void expiry_clock_start(struct expiry *expiry, int64_t wall_us, int64_t monotonic_us)
+{
+    int64_t known_us = expiry_clock_load(expiry->clock_job.path);
     struct catalog_stream *streams;
-    size_t stream_count;
-};
-
-static void expiry_plan_fini(struct expiry_plan *plan)
-{
-    catalog_segments_fini(&plan->segments);
-    free(plan->candidates);
-    free(plan->streams);
-}
-
-static const struct catalog_stream *expiry_stream(const struct expiry_plan *plan, int64_t id)
-{
-    for (size_t i = 0; i < plan->stream_count; i++) {
-        if (plan->streams[i].id == id)
-            return &plan->streams[i];
+    size_t count;
+    char *cause = NULL;
+    if (known_us == 0 &&
+        catalog_streams(expiry->indexer->catalog, &streams, &count, &cause) == CATALOG_OK) {
+        for (size_t i = 0; i < count; i++)
+            known_us = streams[i].last_us > known_us ? streams[i].last_us : known_us;
+        free(streams);
     }
-    return NULL;
+    free(cause);
+    ageclock_init(&expiry->clock, known_us, wall_us, monotonic_us);
 }
 
-static int64_t expiry_continuous_us(
-    const struct indexer *indexer, const struct catalog_stream *stream)
+static int64_t expiry_clock(struct expiry *expiry, int64_t monotonic_us)
 {
-    const struct config_stream *config =
-        stream ? config_stream_find(indexer->config, stream->camera, stream->stream) : NULL;
-    return config ? config->recording.retain.continuous_us
-                  : indexer->config->defaults.retain.continuous_us;
-}
-
-static enum catalog_status expiry_gather_old(
-    struct expiry *expiry, struct expiry_plan *plan, int64_t now_us, char **cause)
-{
-    enum catalog_status status = CATALOG_OK;
-    for (size_t i = 0; i < plan->stream_count && plan->segments.count < EXPIRY_BATCH; i++) {
-        const struct catalog_stream *stream = &plan->streams[i];
-        int64_t before_us = now_us - expiry_continuous_us(expiry->indexer, stream);
-        if (stream->segments == 0 || stream->first_us >= before_us)
-            continue;
-        struct catalog_segments some;
-        status = catalog_oldest_of_stream(expiry->indexer->catalog, stream->id, before_us,
-            EXPIRY_BATCH - plan->segments.count, &some, cause);
-        if (status != CATALOG_OK)
-            return status;
-        struct catalog_segments *all = &plan->segments;
-        all->rows = xreallocarray(all->rows, all->count + some.count, sizeof(*all->rows));
-        if (some.count > 0)
-            memcpy(&all->rows[all->count], some.rows, some.count * sizeof(*all->rows));
-        all->count += some.count;
-        free(some.rows);
+    int64_t wall_us = time_now_us();
+    if (!expiry->clock_set)
+        expiry_clock_start(expiry, wall_us, monotonic_us);
+    expiry->clock_set = true;
+    int64_t now_us = ageclock_turn(&expiry->clock, wall_us, monotonic_us);
+    bool leapt = ageclock_leapt(&expiry->clock, wall_us);
+    if (leapt && !expiry->leapt)
+        log_warn("the system's clock has leapt forward, or nothing was recorded for long: ages of "
+                 "footage follow it by an hour for each %d s; if the clock is wrong, put it right",
+            3600 / AGECLOCK_SPEED);
+    expiry->leapt = leapt;
+    struct expiry_clock_job *job = &expiry->clock_job;
+    if (!job->busy && monotonic_us - expiry->clock_saved_us >= EXPIRY_CLOCK_US) {
+        expiry->clock_saved_us = monotonic_us;
+        snprintf(job->text, sizeof(job->text), "%" PRId64 "\n", expiry->clock.known_us);
+        job->busy = true;
+        worker_submit(expiry->indexer->cache_worker, &job->job);
     }
-    return status;
-}
-
-static enum catalog_status expiry_gather(struct expiry *expiry, struct expiry_plan *plan,
-    struct retention_need need, int64_t now_us, char **cause)
-{
-    struct indexer *indexer = expiry->indexer;
-    enum catalog_status status =
-        catalog_streams(indexer->catalog, &plan->streams, &plan->stream_count, cause);
-    if (status == CATALOG_OK && (need.bytes > 0 || need.files > 0))
-        status = catalog_oldest_on_volume(
-            indexer->catalog, indexer->volume_id, EXPIRY_BATCH, &plan->segments, cause);
-    else if (status == CATALOG_OK)
-        status = expiry_gather_old(expiry, plan, now_us, cause);
-    if (status != CATALOG_OK)
-        return status;
-    plan->candidates = xcalloc(plan->segments.count, sizeof(*plan->candidates));
-    for (size_t i = 0; i < plan->segments.count; i++) {
-        const struct catalog_segment *segment = &plan->segments.rows[i];
-        plan->candidates[i] = (struct retention_candidate){
-            .end_us = segment->end_us,
-            .continuous_us = expiry_continuous_us(indexer, expiry_stream(plan, segment->stream_id)),
-            .bytes = segment->size_bytes,
-        };
-    }
-    return CATALOG_OK;
+    return now_us;
 }
 
 // --- What is told ---
@@ -133,51 +126,85 @@ static void expiry_log_segment(const struct catalog_stream *stream,
     const struct catalog_segment *segment, enum retention_reason reason)
 {
     struct segment_id id = {.run = segment->run, .number = segment->number};
-    snprintf(id.camera, sizeof(id.camera), "%s", stream ? stream->camera : "?");
-    snprintf(id.stream, sizeof(id.stream), "%s", stream ? stream->stream : "?");
+    snprintf(id.camera, sizeof(id.camera), "%s", stream->camera);
+    snprintf(id.stream, sizeof(id.stream), "%s", stream->stream);
     char identity[SEGMENT_TEXT_SIZE];
     segment_id_format(&id, identity);
     log_info("%s is deleted (%s): %s, %" PRIu64 " bytes", identity, retention_reason_name(reason),
         segment->key, segment->size_bytes);
 }
 
-static void expiry_log(struct expiry *expiry, const struct expiry_plan *plan, int64_t now_us)
+static void expiry_log_early(struct expiry *expiry, int64_t monotonic_us)
 {
-    bool early = false;
-    for (size_t i = 0; i < plan->segments.count; i++) {
-        const struct catalog_segment *segment = &plan->segments.rows[i];
-        const struct retention_candidate *candidate = &plan->candidates[i];
-        early |= candidate->early;
-        if (candidate->reason != RETENTION_KEEP)
-            expiry_log_segment(expiry_stream(plan, segment->stream_id), segment, candidate->reason);
-    }
-    if (!early || (expiry->alarm_us != 0 && now_us - expiry->alarm_us < EXPIRY_ALARM_US))
+    if (expiry->early_log_us != 0 && monotonic_us - expiry->early_log_us < EXPIRY_EARLY_LOG_US)
         return;
-    expiry->alarm_us = now_us;
-    log_warn("%s is full up to min_free: footage goes before the age that `continuous` promises",
-        expiry->indexer->volume->path);
+    json_t *warnings = expiry_warnings_json(expiry), *warning;
+    size_t index;
+    json_array_foreach(warnings, index, warning) log_warn("%s", json_string_value(warning));
+    if (json_array_size(warnings) > 0)
+        expiry->early_log_us = monotonic_us;
+    json_decref(warnings);
 }
 
-// --- Unlinking what is garbage ---
-
-static void expiry_delete_run(struct worker_job *job)
+static bool expiry_is_early(int64_t early_us)
 {
-    struct expiry *expiry = (struct expiry *)job;
-    char *cause = NULL;
-    bool known = volume_space(expiry->volume, &expiry->before, &cause) == 0;
-    volume_delete(expiry->volume, expiry->deletions, expiry->deletion_count);
-    if (!known || volume_space(expiry->volume, &expiry->after, &cause) < 0)
-        expiry->after = expiry->before;
-    free(cause);
+    return early_us != 0 && time_monotonic_us() - early_us < EXPIRY_EARLY_US;
 }
 
-static void expiry_garbage_gone(struct commit *commit)
+json_t *expiry_warnings_json(const struct expiry *expiry)
 {
-    struct expiry *expiry = commit->arg;
-    free(commit);
-    if (--expiry->uncommitted == 0 && expiry->again && !expiry->indexer->stopping)
-        expiry_round(expiry);
+    const struct gathering *gathering = &expiry->gathering;
+    json_t *warnings = json_array();
+    for (size_t i = 0; i < gathering->volume_count; i++) {
+        const struct keeper *keeper = storage_at(expiry->indexer->storage, i);
+        if (expiry_is_early(expiry->volume_early_us[i]))
+            json_array_append_new(warnings,
+                json_sprintf("%s is full up to min_free: footage goes before the age that `retain` "
+                             "promises",
+                    keeper->path));
+    }
+    for (size_t i = 0; i < gathering->stream_count; i++) {
+        const struct catalog_stream *stream = &gathering->streams[i];
+        if (expiry_is_early(gathering->cursors[i].early_us))
+            json_array_append_new(warnings,
+                json_sprintf("%s/%s has its max_bytes: its footage goes before the age that "
+                             "`retain` promises",
+                    stream->camera, stream->stream));
+    }
+    return warnings;
 }
+
+void expiry_add_alarms(const struct expiry *expiry, json_t *alarms)
+{
+    for (size_t i = 0; i < expiry->gathering.volume_count; i++) {
+        const struct keeper *keeper = storage_at(expiry->indexer->storage, i);
+        if (keeper->credit.missing_bytes > 0)
+            json_array_append_new(
+                alarms, json_sprintf(
+                            "%s: what is deleted there does not become free (%lld bytes); is there "
+                            "a snapshot, or another program that holds the files? Nothing more is "
+                            "deleted for min_free but a few segments at a time",
+                            keeper->path, (long long)keeper->credit.missing_bytes));
+    }
+    if (expiry->leapt)
+        json_array_append_new(alarms,
+            json_string("the system's clock is more than a day ahead of what it was: ages of "
+                        "footage follow it slowly; if the clock is wrong, put it right"));
+}
+
+json_t *expiry_locked_json(const struct expiry *expiry)
+{
+    const struct gathering *gathering = &expiry->gathering;
+    uint64_t segments = 0, bytes = 0;
+    for (size_t i = 0; i < gathering->stream_count; i++) {
+        segments += gathering->cursors[i].locked_segments;
+        bytes += gathering->cursors[i].locked_bytes;
+    }
+    return json_pack("{s:I, s:I, s:I}", "locks", (json_int_t)gathering->lock_count, "segments",
+        (json_int_t)segments, "bytes", (json_int_t)bytes);
+}
+
+// --- A round ---
 
 static struct commit *expiry_commit(
     struct expiry *expiry, enum commit_kind kind, void (*done)(struct commit *))
@@ -190,71 +217,12 @@ static struct commit *expiry_commit(
     return commit;
 }
 
-static void expiry_delete_done(struct worker_job *job)
+static void expiry_purge(struct expiry *expiry)
 {
-    struct expiry *expiry = (struct expiry *)job;
-    uint64_t freed = 0;
-    expiry->deleting = false;
-    expiry->stuck = 0;
-    for (size_t i = 0; i < expiry->deletion_count; i++) {
-        struct volume_deletion *deletion = &expiry->deletions[i];
-        if (job->ran && deletion->gone) {
-            struct commit *commit = expiry_commit(expiry, COMMIT_GARBAGE_DONE, expiry_garbage_gone);
-            commit->garbage_id = deletion->id;
-            committer_put(expiry->indexer->committer, commit);
-            freed += deletion->freed;
-        } else {
-            expiry->stuck++;
-        }
-        if (deletion->missing)
-            log_warn(
-                "%s/%s was to be deleted and was not there", expiry->volume->path, deletion->key);
-        free(deletion->key);
-    }
-    free(expiry->deletions);
-    expiry->deletions = NULL;
-    expiry->deletion_count = 0;
-    if (!job->ran)
-        return;
-    retention_credit_add(&expiry->credit, time_monotonic_us(), freed,
-        expiry->before.available_bytes, expiry->after.available_bytes);
-    expiry->indexer->figures.space = expiry->after;
+    struct keeper *keeper;
+    for (size_t i = 0; (keeper = storage_at(expiry->indexer->storage, i)) != NULL; i++)
+        purge_look(keeper->purge);
 }
-
-// Hands the garbage of the volume to the worker. Returns whether there is any.
-static bool expiry_delete(struct expiry *expiry)
-{
-    struct indexer *indexer = expiry->indexer;
-    struct catalog_garbage *garbage;
-    size_t count;
-    char *cause = NULL;
-    if (catalog_garbage_list(indexer->catalog, &garbage, &count, &cause) != CATALOG_OK) {
-        log_err("the catalog can not be read: %s", cause ? cause : "locked");
-        free(cause);
-        return false;
-    }
-    expiry->deletions = xcalloc(count, sizeof(*expiry->deletions));
-    expiry->deletion_count = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (garbage[i].volume_id == indexer->volume_id)
-            expiry->deletions[expiry->deletion_count++] =
-                (struct volume_deletion){.id = garbage[i].id, .key = xstrdup(garbage[i].key)};
-    }
-    catalog_garbage_free(garbage, count);
-    if (expiry->deletion_count <= expiry->stuck) {
-        for (size_t i = 0; i < expiry->deletion_count; i++)
-            free(expiry->deletions[i].key);
-        free(expiry->deletions);
-        expiry->deletions = NULL;
-        return false;
-    }
-    expiry->volume = indexer->volume;
-    expiry->deleting = true;
-    worker_submit_first(indexer->worker, &expiry->job);
-    return true;
-}
-
-// --- A round ---
 
 static void expiry_discarded(struct commit *commit)
 {
@@ -263,60 +231,76 @@ static void expiry_discarded(struct commit *commit)
         tally_add(&expiry->indexer->figures.deleted, commit->reason, 1);
     catalog_segment_fini(&commit->segment);
     free(commit);
-    const struct indexer *indexer = expiry->indexer;
-    if (--expiry->uncommitted == 0 && indexer->volume != NULL && indexer->worker != NULL)
-        expiry_delete(expiry);
+    if (--expiry->uncommitted == 0)
+        expiry_purge(expiry);
 }
 
-static void expiry_discard(struct expiry *expiry, struct expiry_plan *plan)
+// Notes what the plan says about one segment. Returns whether it goes.
+static bool expiry_note(struct expiry *expiry, size_t index, int64_t monotonic_us)
 {
-    for (size_t i = 0; i < plan->segments.count; i++) {
-        if (plan->candidates[i].reason == RETENTION_KEEP)
-            continue;
-        struct commit *commit = expiry_commit(expiry, COMMIT_DISCARD, expiry_discarded);
-        commit->segment = plan->segments.rows[i];
-        commit->reason = retention_reason_name(plan->candidates[i].reason);
-        plan->segments.rows[i].key = NULL; // the commit's now
-        committer_put(expiry->indexer->committer, commit);
+    struct gathering *gathering = &expiry->gathering;
+    const struct retention_candidate *candidate = &gathering->candidates[index];
+    if (candidate->reason == RETENTION_KEEP)
+        return false;
+    expiry_log_segment(
+        &gathering->streams[candidate->stream], &gathering->rows[index], candidate->reason);
+    if (candidate->reason == RETENTION_MIN_FREE)
+        credit_used(&storage_at(expiry->indexer->storage, candidate->volume)->credit, monotonic_us);
+    if (candidate->early && candidate->reason == RETENTION_MIN_FREE)
+        expiry->volume_early_us[candidate->volume] = monotonic_us;
+    if (candidate->early && candidate->reason == RETENTION_MAX_BYTES)
+        gathering->cursors[candidate->stream].early_us = monotonic_us;
+    return true;
+}
+
+static void expiry_discard(struct expiry *expiry, size_t index, int64_t now_us)
+{
+    struct gathering *gathering = &expiry->gathering;
+    const struct retention_candidate *candidate = &gathering->candidates[index];
+    const struct catalog_stream *stream = &gathering->streams[candidate->stream];
+    struct commit *commit = expiry_commit(expiry, COMMIT_DISCARD, expiry_discarded);
+    snprintf(commit->camera, sizeof(commit->camera), "%s", stream->camera);
+    snprintf(commit->stream, sizeof(commit->stream), "%s", stream->stream);
+    commit->segment = gathering->rows[index];
+    commit->reason = retention_reason_name(candidate->reason);
+    commit->unless_locked = true;
+    commit->now_us = now_us;
+    gathering->rows[index].key = NULL; // the commit's now
+    committer_put(expiry->indexer->committer, commit);
+}
+
+static void expiry_plan(struct expiry *expiry, int64_t now_us, int64_t monotonic_us)
+{
+    struct gathering *gathering = &expiry->gathering;
+    const struct retention_input input = {
+        .now_us = now_us,
+        .streams = gathering->rules,
+        .volumes = gathering->volumes,
+        .volume_count = gathering->volume_count,
+    };
+    size_t going = retention_plan(&input, gathering->candidates, gathering->count);
+    gathering_follow(gathering);
+    expiry->again = gathering->more;
+    for (size_t i = 0; i < gathering->count && going > 0; i++) {
+        if (expiry_note(expiry, i, monotonic_us))
+            expiry_discard(expiry, i, now_us);
     }
-    committer_tick(expiry->indexer->committer);
+    if (going > 0)
+        committer_tick(expiry->indexer->committer);
 }
 
-static struct retention_need expiry_need(struct expiry *expiry, int64_t now_us)
+static void expiry_round(struct expiry *expiry, int64_t monotonic_us)
 {
-    struct indexer *indexer = expiry->indexer;
-    const struct retention_space *space = &indexer->figures.space;
-    uint64_t expired = retention_credit_look(&expiry->credit, now_us, space->available_bytes);
-    struct retention_need need =
-        retention_need(&indexer->config->storage.volumes[0].min_free, space, &expiry->credit);
-    if (expired > 0 && need.bytes > 0)
-        log_warn("%s: %" PRIu64 " bytes that were deleted a minute ago are still not free; does "
-                 "another program hold the files open?",
-            indexer->volume->path, expired);
-    return need;
-}
-
-static void expiry_round(struct expiry *expiry)
-{
-    struct expiry_plan plan = {0};
     char *cause = NULL;
+    int64_t now_us = expiry_clock(expiry, monotonic_us);
     expiry->again = false;
-    // What an earlier round or life left goes first: its room may be all that is needed.
-    if (expiry_delete(expiry)) {
-        expiry->again = true;
-        return;
-    }
-    struct retention_need need = expiry_need(expiry, time_monotonic_us());
-    int64_t now_us = time_now_us();
-    if (expiry_gather(expiry, &plan, need, now_us, &cause) != CATALOG_OK) {
+    if (gathering_read(&expiry->gathering, now_us, monotonic_us, &cause) == CATALOG_OK)
+        expiry_plan(expiry, now_us, monotonic_us);
+    else
         log_err("the catalog can not be read: %s", cause ? cause : "locked");
-        free(cause);
-    } else if (retention_plan(plan.candidates, plan.segments.count, now_us, need) > 0) {
-        expiry->again = plan.segments.count >= EXPIRY_BATCH;
-        expiry_log(expiry, &plan, time_monotonic_us());
-        expiry_discard(expiry, &plan);
-    }
-    expiry_plan_fini(&plan);
+    free(cause);
+    gathering_clear(&expiry->gathering);
+    expiry_log_early(expiry, monotonic_us);
 }
 
 // --- Tidying the catalog ---
@@ -328,34 +312,52 @@ static void expiry_tidied(struct commit *commit)
     free(commit);
 }
 
+static int64_t expiry_longer_us(const struct config_recording *recording, int64_t longest_us)
+{
+    longest_us =
+        recording->retain.continuous_us > longest_us ? recording->retain.continuous_us : longest_us;
+    return recording->retain.events_us > longest_us ? recording->retain.events_us : longest_us;
+}
+
 static int64_t expiry_longest_us(const struct config *config)
 {
-    int64_t longest_us = config->defaults.retain.continuous_us;
-    for (size_t i = 0; i < config->stream_count; i++) {
-        int64_t continuous_us = config->streams[i].recording.retain.continuous_us;
-        longest_us = continuous_us > longest_us ? continuous_us : longest_us;
-    }
+    int64_t longest_us = expiry_longer_us(&config->defaults, 0);
+    for (size_t i = 0; i < config->stream_count; i++)
+        longest_us = expiry_longer_us(&config->streams[i].recording, longest_us);
     return longest_us;
 }
 
-static void expiry_tidy(struct expiry *expiry)
+static void expiry_tidy(struct expiry *expiry, int64_t monotonic_us)
 {
+    gathering_recheck_locked(&expiry->gathering);
     struct commit *commit = expiry_commit(expiry, COMMIT_EXPIRE, expiry_tidied);
-    commit->before_us = time_now_us() - expiry_longest_us(expiry->indexer->config);
+    commit->before_us =
+        expiry_clock(expiry, monotonic_us) - expiry_longest_us(expiry->indexer->config);
     committer_put(expiry->indexer->committer, commit);
 }
+
+// --- The interface ---
 
 struct expiry *expiry_new(struct indexer *indexer)
 {
     struct expiry *expiry = xcalloc(1, sizeof(*expiry));
-    expiry->job.run = expiry_delete_run;
-    expiry->job.done = expiry_delete_done;
     expiry->indexer = indexer;
+    expiry->clock_job.job.run = expiry_clock_run;
+    expiry->clock_job.job.done = expiry_clock_done;
+    expiry->clock_job.path = xasprintf("%s/" EXPIRY_CLOCK_FILE, indexer->config->storage.database);
+    expiry->volume_early_us =
+        xcalloc(indexer->config->storage.volume_count, sizeof(*expiry->volume_early_us));
+    gathering_init(&expiry->gathering, indexer);
     return expiry;
 }
 
 void expiry_free(struct expiry *expiry)
 {
+    if (expiry == NULL)
+        return;
+    gathering_fini(&expiry->gathering);
+    free(expiry->volume_early_us);
+    free(expiry->clock_job.path);
     free(expiry);
 }
 
@@ -365,15 +367,30 @@ void expiry_drop(struct commit *commit)
     free(commit);
 }
 
-void expiry_look(struct expiry *expiry)
+int64_t expiry_now_us(struct expiry *expiry)
 {
-    if (expiry->deleting || expiry->uncommitted > 0)
+    return expiry_clock(expiry, time_monotonic_us());
+}
+
+void expiry_restart(struct expiry *expiry)
+{
+    gathering_restart(&expiry->gathering);
+}
+
+void expiry_go_on(struct expiry *expiry)
+{
+    if (expiry->again)
+        expiry->next_us = 0;
+}
+
+void expiry_tick(struct expiry *expiry, int64_t now_us)
+{
+    if (expiry->uncommitted > 0 || now_us < expiry->next_us)
         return;
-    int64_t now_us = time_monotonic_us();
-    expiry_round(expiry);
-    if (expiry->tidy_us == 0 || now_us - expiry->tidy_us >= EXPIRY_TIDY_US) {
-        expiry->tidy_us = now_us;
-        expiry->stuck = 0;
-        expiry_tidy(expiry);
-    }
+    expiry->next_us = now_us + EXPIRY_PERIOD_US;
+    expiry_round(expiry, now_us);
+    if (expiry->tidy_us != 0 && now_us - expiry->tidy_us < EXPIRY_TIDY_US)
+        return;
+    expiry->tidy_us = now_us;
+    expiry_tidy(expiry, now_us);
 }

@@ -48,6 +48,7 @@ static enum filing_result filing_quarantine(
     if (quarantine_put(filing->volume, filing->path, work->fd, (uint64_t)work->info.st_size,
             &filing->file.id, why, &cause) == 0)
         return FILING_QUARANTINED;
+    filing->error = errno;
     free(why);
     filing->cause = cause;
     return FILING_FAILED;
@@ -220,8 +221,10 @@ static int filing_store(struct filing *filing, struct filing_work *work,
     } else {
         result = volume_copy(filing->volume, work->fd, plan, key, &cause);
     }
-    if (result < 0)
+    if (result < 0) {
+        filing->error = errno;
         filing->cause = cause;
+    }
     return result;
 }
 

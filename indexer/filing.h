@@ -39,6 +39,7 @@ struct filing {
     enum filing_result result;
     const char *reason; // a word for the counters
     char *cause;
+    int error;                  // errno of a failure that is the volume's, else 0
     struct catalog_segment row; // without the catalog's ids
     bool has_skew;
     int64_t skew_us;            // the camera's clock minus ours, where the segment tells it
@@ -47,7 +48,8 @@ struct filing {
     uint32_t skipped; // fragments that were not believed
     int64_t busy_us;  // how long it took
 
-    void *owner; // the caller's
+    void *owner;       // the caller's
+    int64_t volume_id; // the caller's
 };
 
 // The worker's side; the job is the struct's own. `time` moves on with FILING_DONE only.

@@ -5,7 +5,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "indexer/retention.h"
 #include "indexer/tally.h"
 
 struct announce;
@@ -16,9 +15,8 @@ struct config;
 struct ev_loop;
 struct expiry;
 struct ingest;
-struct keeper;
 struct marks;
-struct volume;
+struct storage;
 struct worker;
 
 struct figures {
@@ -31,7 +29,6 @@ struct figures {
     int64_t sync_us;           // the last round over the cache
     int64_t sync_us_max;       // the longest one
     int64_t loop_delay_us_max; // the longest that the loop was away from its events
-    struct retention_space space;
 };
 
 struct indexer {
@@ -39,12 +36,10 @@ struct indexer {
     const struct config *config;
     struct catalog *catalog; // for reading, the loop's
     struct committer *committer;
-    struct worker *worker; // the volume's: everything that blocks
-    struct volume *volume; // NULL while it can not be written to
-    int64_t volume_id;     // in the catalog
+    struct worker *cache_worker; // what blocks on the cache: syncs, names that go
+    struct storage *storage;     // the volumes
     struct ingest *ingest;
     struct expiry *expiry;
-    struct keeper *keeper;
     struct marks *marks; // events and locks
     struct announce *announce;
     struct figures figures;

@@ -14,6 +14,7 @@
 #include "indexer/committer.h"
 #include "indexer/filing.h"
 #include "indexer/ingest_stream.h"
+#include "indexer/storage.h"
 #include "indexer/worker.h"
 #include "lib/core/alloc.h"
 #include "lib/core/config.h"
@@ -128,8 +129,8 @@ static void ingest_unlink(struct ingest_stream *stream, struct ingest_unlink *wo
     work->job.run = ingest_unlink_run;
     work->job.done = ingest_unlink_done;
     work->stream = stream;
-    if (stream->indexer->worker != NULL) {
-        worker_submit(stream->indexer->worker, &work->job);
+    if (stream->indexer->cache_worker != NULL) {
+        worker_submit(stream->indexer->cache_worker, &work->job);
         return;
     }
     // The thread has ended, so that this can as well happen here.
@@ -267,7 +268,7 @@ static void ingest_put_segment(
     run->row.time = filing->time;
     struct ingest_commit *own = ingest_commit_new(stream, run, COMMIT_SEGMENT);
     own->commit.filing = filing;
-    own->commit.volume_id = indexer->volume_id;
+    own->commit.volume_id = filing->volume_id;
     own->commit.done = ingest_segment_committed;
     committer_put(indexer->committer, &own->commit);
 }
@@ -316,8 +317,8 @@ static void ingest_removed(struct ingest_stream *stream, struct ingest_file *fil
     ingest_stream_remove(stream, file);
 }
 
-static void ingest_postpone(
-    struct ingest_file *file, const struct filing *filing, const char *identity)
+static void ingest_postpone(struct indexer *indexer, struct ingest_file *file,
+    const struct filing *filing, const char *identity)
 {
     int64_t delay_us = INGEST_RETRY_US;
     // The event of a close comes a moment before the lease can be had.
@@ -327,7 +328,16 @@ static void ingest_postpone(
         file->complained = true;
         log_err("%s: can not be filed now and stays in the cache: %s", identity, filing->cause);
     }
-    file->retry_us = time_monotonic_us() + delay_us;
+    struct keeper *keeper = storage_find(indexer->storage, filing->volume_id);
+    int64_t now_us = time_monotonic_us();
+    if (filing->result == FILING_FAILED && filing->error != 0 && keeper != NULL) {
+        keeper_blame(keeper, filing->error, now_us);
+        // Another volume may take it at once.
+        struct keeper *other = storage_choose(indexer->storage, file->file.size, now_us);
+        if (other != NULL && other != keeper)
+            delay_us = 0;
+    }
+    file->retry_us = now_us + delay_us;
 }
 
 static void ingest_filing_done(struct worker_job *job)
@@ -337,13 +347,14 @@ static void ingest_filing_done(struct worker_job *job)
     stream->filing = false;
     struct ingest_file *file =
         ingest_stream_file(stream, filing->file.id.run, filing->file.id.number, filing->file.inode);
+    if (file != NULL)
+        file->filing = false;
     if (!job->ran || file == NULL) {
         filing_free(filing);
         return;
     }
     char identity[SEGMENT_TEXT_SIZE];
     segment_id_format(&filing->file.id, identity);
-    file->filing = false;
     switch (filing->result) {
     case FILING_DONE:
         ingest_filed(stream, file, filing, identity);
@@ -355,7 +366,7 @@ static void ingest_filing_done(struct worker_job *job)
     case FILING_OPEN:
     case FILING_WAITS:
     case FILING_FAILED:
-        ingest_postpone(file, filing, identity);
+        ingest_postpone(stream->indexer, file, filing, identity);
         break;
     case FILING_GONE:
     case FILING_EMPTY:
@@ -381,6 +392,7 @@ static int ingest_ask_catalog(struct ingest_stream *stream, struct filing *filin
     if (status == CATALOG_OK) {
         filing->committed_key = row.key;
         filing->row.size_bytes = row.size_bytes;
+        filing->volume_id = row.volume_id;
     } else if (status != CATALOG_NONE) {
         log_err("the catalog can not be read: %s", cause ? cause : "locked");
         free(cause);
@@ -396,13 +408,26 @@ static int64_t ingest_latency_us(const struct ingest_stream *stream)
     return config ? config->recording.latency_us : 0;
 }
 
+// The volume for a file: the one that has it already, if the catalog says so; NULL: none can take
+// it now.
+static struct keeper *ingest_choose(struct indexer *indexer, const struct filing *filing)
+{
+    if (filing->committed_key == NULL)
+        return storage_choose(indexer->storage, filing->file.size, time_monotonic_us());
+    struct keeper *keeper = storage_find(indexer->storage, filing->volume_id);
+    return keeper != NULL && keeper->volume != NULL ? keeper : NULL;
+}
+
 static void ingest_submit(struct ingest_stream *stream, struct ingest_file *file)
 {
     struct indexer *indexer = stream->indexer;
     struct ingest_run *run = ingest_stream_load_run(stream, file->file.id.run);
     struct filing *filing = xcalloc(1, sizeof(*filing));
     filing->file = file->file;
-    if (run == NULL || ingest_ask_catalog(stream, filing) < 0) {
+    struct keeper *keeper = NULL;
+    if (run != NULL && ingest_ask_catalog(stream, filing) == 0)
+        keeper = ingest_choose(indexer, filing);
+    if (keeper == NULL) {
         file->retry_us = time_monotonic_us() + INGEST_RETRY_US;
         filing_free(filing);
         return;
@@ -410,7 +435,8 @@ static void ingest_submit(struct ingest_stream *stream, struct ingest_file *file
     filing->job.run = filing_run;
     filing->job.done = ingest_filing_done;
     filing->owner = stream;
-    filing->volume = indexer->volume;
+    filing->volume = keeper->volume;
+    filing->volume_id = keeper->id;
     filing->path = cache_segment_path(indexer->config->storage.cache, &file->file.id);
     filing->node = xstrdup(indexer->config->node);
     filing->time = run->row.time;
@@ -420,26 +446,47 @@ static void ingest_submit(struct ingest_stream *stream, struct ingest_file *file
     filing->alone = ingest_run_over(stream, run, file) || ingest_successor_lost(stream, file);
     file->filing = true;
     stream->filing = true;
-    worker_submit(indexer->worker, &filing->job);
+    keeper->coming_bytes += file->file.size;
+    worker_submit(keeper->worker, &filing->job);
 }
 
-// Hands the next file that may go to the worker: the first of the first run that does not wait.
+// Hands the first file of files[first] to files[end - 1], which are of one run, to a worker, if it
+// may go.
+static void ingest_step_run(struct ingest_stream *stream, size_t first, size_t end, int64_t now_us)
+{
+    while (first < end && stream->files[first].state != INGEST_NEW)
+        first++;
+    if (first < end && stream->files[first].retry_us <= now_us)
+        ingest_submit(stream, &stream->files[first]);
+}
+
+// Hands the next file to a worker. Of several runs the newest comes first, and every other time the
+// oldest, so that what piles up does not wait for ever.
 static void ingest_step(struct ingest_stream *stream)
 {
     struct indexer *indexer = stream->indexer;
-    if (stream->filing || indexer->volume == NULL || indexer->stopping ||
+    int64_t now_us = time_monotonic_us();
+    if (stream->filing || indexer->stopping || stream->file_count == 0 ||
+        storage_choose(indexer->storage, 0, now_us) == NULL ||
         committer_pending(indexer->committer) >= INGEST_UNCOMMITTED_MAX)
         return;
-    int64_t now_us = time_monotonic_us();
-    int64_t waiting_run = -1;
-    for (size_t i = 0; i < stream->file_count && !stream->filing; i++) {
-        struct ingest_file *file = &stream->files[i];
-        if (file->state != INGEST_NEW || file->file.id.run == waiting_run)
-            continue;
-        if (file->retry_us <= now_us)
-            ingest_submit(stream, file);
-        waiting_run = file->file.id.run;
+    bool newest = stream->newest_next;
+    size_t low = 0, high = stream->file_count;
+    while (low < high && !stream->filing) {
+        size_t first = newest ? high - 1 : low, end = first + 1;
+        int64_t run = stream->files[first].file.id.run;
+        while (newest && first > low && stream->files[first - 1].file.id.run == run)
+            first--;
+        while (!newest && end < high && stream->files[end].file.id.run == run)
+            end++;
+        ingest_step_run(stream, first, end, now_us);
+        if (newest)
+            high = first;
+        else
+            low = end;
     }
+    if (stream->filing)
+        stream->newest_next = !newest;
 }
 
 // --- What happens ---

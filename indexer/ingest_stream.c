@@ -18,6 +18,7 @@ struct ingest_stream *ingest_stream_new(
 {
     struct ingest_stream *stream = xcalloc(1, sizeof(*stream));
     stream->indexer = indexer;
+    stream->newest_next = true;
     snprintf(stream->camera, sizeof(stream->camera), "%s", camera);
     snprintf(stream->name, sizeof(stream->name), "%s", name);
     return stream;

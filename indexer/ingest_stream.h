@@ -43,7 +43,8 @@ struct ingest_stream {
     struct ingest_run *runs;
     size_t run_count;
     size_t run_capacity;
-    bool filing;         // one of its files is in the worker
+    bool filing;         // one of its files is in a worker
+    bool newest_next;    // whose turn it is, the newest or the oldest run's
     struct skew skew;    // of the camera's clock
     bool names_unsynced; // files have come since the last sync round
 };

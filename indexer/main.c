@@ -1,13 +1,18 @@
 // keepframe-indexer: reads its arguments and runs the service.
+#include <limits.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sysexits.h>
 #include <time.h>
 
 #include "indexer/reindex.h"
 #include "indexer/service.h"
 #include "indexer/verify.h"
+#include "lib/core/alloc.h"
 #include "lib/core/config.h"
+#include "lib/core/ctl.h"
 #include "lib/core/log.h"
 #include "lib/core/options.h"
 
@@ -74,11 +79,57 @@ static int command_verify(const struct command_options *options)
     return code;
 }
 
+// Asks the running indexer. The path is made absolute here: it is meant from where one stands.
+static json_t *command_volume_ask(const struct config *config, const char *directory, char **cause)
+{
+    char path[PATH_MAX];
+    if (realpath(directory, path) == NULL)
+        snprintf(path, sizeof(path), "%s", directory); // the answer says what is wrong with it
+    json_t *request = json_pack("{s:s, s:s}", "command", "volume_add", "path", path);
+    char *server = xasprintf("%s/indexer.sock", config->runtime);
+    json_t *result = request ? ctl_call(server, request, CTL_COMMAND_TIMEOUT_MS, cause) : NULL;
+    if (request == NULL)
+        *cause = xstrdup("the path is not UTF-8 text");
+    json_decref(request);
+    free(server);
+    return result;
+}
+
+static int command_volume(const struct command_options *options)
+{
+    json_t *hint;
+    size_t index;
+    char *cause = NULL;
+    if (strcmp(options->arguments[0], "add") != 0) {
+        log_err("volume: \"%s\" is not known; use: volume add PATH", options->arguments[0]);
+        return EX_USAGE;
+    }
+    struct config *config = command_load(options);
+    if (config == NULL)
+        return EX_CONFIG;
+    json_t *result = command_volume_ask(config, options->arguments[1], &cause);
+    config_free(config);
+    if (result == NULL) {
+        log_err("volume add: %s", cause);
+        free(cause);
+        return EXIT_FAILURE;
+    }
+    const char *path = "", *uuid = "", *device = "";
+    json_unpack(result, "{s:s, s:s, s:s}", "path", &path, "uuid", &uuid, "device", &device);
+    printf("%s is volume %s, on device %s\n", path, uuid, device);
+    json_array_foreach(json_object_get(result, "hints"), index, hint)
+        printf("%s\n", json_string_value(hint));
+    json_decref(result);
+    return EXIT_SUCCESS;
+}
+
 static const struct options_command main_commands[] = {
     {"run", .help = "file what is recorded, until SIGTERM or SIGINT", .run = command_run},
     {"reindex", .help = "make the catalog anew from the bare volumes", .run = command_reindex},
     {"verify", "[CAMERA[/STREAM]]", 0, 1, "read filed footage again and name the damaged moments",
         .run = command_verify},
+    {"volume", "add PATH", 2, 2, "make a directory one of the catalog's volumes",
+        .run = command_volume},
     {.name = NULL},
 };
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "indexer/committer.h"
+#include "indexer/expiry.h"
 #include "lib/core/alloc.h"
 #include "lib/core/config.h"
 #include "lib/core/ctl.h"
@@ -343,7 +344,7 @@ void marks_tick(struct marks *marks, int64_t now_us)
     marks->expired_us = now_us;
     marks->expiring = true;
     struct mark *mark = mark_new(marks, &marks_expire);
-    mark->time_us = time_now_us();
+    mark->time_us = expiry_now_us(marks->indexer->expiry);
     committer_put(marks->indexer->committer, &mark->commit);
 }
 

@@ -11,14 +11,16 @@
 #include "indexer/announce.h"
 #include "indexer/cachesync.h"
 #include "indexer/committer.h"
+#include "indexer/enrol.h"
 #include "indexer/exchange.h"
 #include "indexer/expiry.h"
 #include "indexer/indexer.h"
 #include "indexer/ingest.h"
-#include "indexer/keeper.h"
 #include "indexer/lockfile.h"
 #include "indexer/marks.h"
+#include "indexer/purge.h"
 #include "indexer/status.h"
+#include "indexer/storage.h"
 #include "indexer/watch.h"
 #include "indexer/worker.h"
 #include "lib/core/alloc.h"
@@ -45,6 +47,7 @@ struct service {
     int lock;
     struct watch *watch;
     struct cachesync *sync;
+    struct enrol *enrol;
     struct ctl_server *server;
     struct heartbeat heartbeat;
     ev_io watch_event;
@@ -80,7 +83,8 @@ static void service_tick_cb(struct ev_loop *loop, ev_timer *event, int revents)
     (void)loop, (void)revents;
     struct service *service = event->data;
     int64_t now_us = time_monotonic_us();
-    keeper_tick(service->indexer.keeper, now_us);
+    storage_tick(service->indexer.storage, now_us);
+    expiry_tick(service->indexer.expiry, now_us);
     ingest_tick(service->indexer.ingest, now_us);
     cachesync_tick(service->sync, now_us);
     marks_tick(service->indexer.marks, now_us);
@@ -118,11 +122,34 @@ static void service_request(struct ctl_request *request, void *arg)
     const char *command = ctl_request_command(request);
     if (strcmp(command, "status") == 0)
         ctl_reply(request, status_json(&service->indexer));
-    else if (!marks_request(service->indexer.marks, request))
+    else if (!marks_request(service->indexer.marks, request) &&
+             !enrol_request(service->enrol, request))
         ctl_fail(request, "unknown_command", "command", "there is no command \"%s\"", command);
 }
 
 // --- Signals ---
+
+// The list of volumes stays, with the limits that the new one has for them.
+static void service_keep_volumes(struct config *fresh, struct config *old)
+{
+    bool same = fresh->storage.volume_count == old->storage.volume_count;
+    for (size_t i = 0; i < old->storage.volume_count; i++) {
+        struct config_volume *volume = &old->storage.volumes[i];
+        same = same && strcmp(fresh->storage.volumes[i].path, volume->path) == 0;
+        for (size_t j = 0; j < fresh->storage.volume_count; j++) {
+            if (strcmp(fresh->storage.volumes[j].path, volume->path) == 0)
+                volume->min_free = fresh->storage.volumes[j].min_free;
+        }
+    }
+    if (!same)
+        log_warn("another list of storage.volumes is used only after a restart");
+    struct config_volume *volumes = fresh->storage.volumes;
+    size_t count = fresh->storage.volume_count;
+    fresh->storage.volumes = old->storage.volumes;
+    fresh->storage.volume_count = old->storage.volume_count;
+    old->storage.volumes = volumes;
+    old->storage.volume_count = count;
+}
 
 // Where things lie can not change while the program runs: the old places stay.
 static void service_keep_places(struct config *fresh, struct config *old)
@@ -130,7 +157,6 @@ static void service_keep_places(struct config *fresh, struct config *old)
     char **const places[][2] = {
         {&fresh->storage.cache, &old->storage.cache},
         {&fresh->storage.database, &old->storage.database},
-        {&fresh->storage.volumes[0].path, &old->storage.volumes[0].path},
         {&fresh->runtime, &old->runtime},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(places); i++) {
@@ -141,6 +167,7 @@ static void service_keep_places(struct config *fresh, struct config *old)
         *places[i][0] = *places[i][1];
         *places[i][1] = place;
     }
+    service_keep_volumes(fresh, old);
 }
 
 static void service_reload(struct service *service)
@@ -156,6 +183,7 @@ static void service_reload(struct service *service)
     config_free(service->config);
     service->config = config;
     service->indexer.config = config;
+    expiry_restart(service->indexer.expiry);
     log_info("the configuration was reloaded");
 }
 
@@ -175,7 +203,9 @@ static void service_drain_cb(struct ev_loop *loop, ev_timer *event, int revents)
     struct service *service = event->data;
     struct indexer *indexer = &service->indexer;
     committer_tick(indexer->committer);
-    bool done = worker_pending(indexer->worker) == 0 && committer_pending(indexer->committer) == 0;
+    bool done = storage_pending(indexer->storage) == 0 &&
+                worker_pending(indexer->cache_worker) == 0 &&
+                committer_pending(indexer->committer) == 0;
     if (done || time_monotonic_us() >= service->drain_until_us)
         ev_break(loop, EVBREAK_ALL);
 }
@@ -223,9 +253,8 @@ static int service_open_catalog(struct service *service, char **cause)
     struct catalog *writer = catalog_open_writer(config->storage.database, cause);
     if (writer == NULL)
         return -1;
-    indexer->volume_id = keeper_register(writer, config->storage.volumes[0].path, cause);
     enum catalog_status status = CATALOG_ERROR;
-    if (indexer->volume_id > 0)
+    if (storage_mark(writer, config, cause) == 0)
         status = catalog_open_reader(config->storage.database, &indexer->catalog, cause);
     if (status != CATALOG_OK) {
         if (status == CATALOG_BUSY)
@@ -250,12 +279,13 @@ static int service_open(struct service *service, char **cause)
         exchange_resume(config->storage.database, cause) < 0 ||
         service_open_catalog(service, cause) < 0)
         return -1;
-    indexer->worker = worker_new(indexer->loop, "volume");
+    indexer->cache_worker = worker_new(indexer->loop, "cache");
+    indexer->storage = storage_new(indexer);
     indexer->ingest = ingest_new(indexer);
     indexer->expiry = expiry_new(indexer);
     indexer->marks = marks_new(indexer);
-    indexer->keeper = keeper_new(indexer, config->storage.volumes[0].path);
     service->sync = cachesync_new(indexer);
+    service->enrol = enrol_new(indexer);
     service->watch = watch_new(config->storage.cache, ingest_changed, indexer->ingest, cause);
     if (service->watch == NULL)
         return -1;
@@ -308,8 +338,8 @@ static void service_init_figures(struct figures *figures)
     static const char *const quarantined[] = {"unreadable", "codec", "implausible"};
     for (size_t i = 0; i < ARRAY_LENGTH(quarantined); i++)
         tally_add(&figures->quarantined, quarantined[i], 0);
-    tally_add(&figures->deleted, retention_reason_name(RETENTION_CONTINUOUS), 0);
-    tally_add(&figures->deleted, retention_reason_name(RETENTION_MIN_FREE), 0);
+    for (int reason = RETENTION_KEEP + 1; reason < RETENTION_REASON_COUNT; reason++)
+        tally_add(&figures->deleted, retention_reason_name(reason), 0);
     tally_add(&figures->deleted, "empty", 0);
 }
 
@@ -351,6 +381,9 @@ static void service_drop(struct commit *commit)
     case COMMIT_CALL:
         commit->drop(commit);
         break;
+    case COMMIT_GARBAGE_DONE:
+        purge_drop(commit);
+        break;
     default:
         expiry_drop(commit);
         break;
@@ -361,10 +394,12 @@ void service_free(struct service *service)
 {
     struct indexer *indexer = &service->indexer;
     indexer->stopping = true;
-    // The worker first: what it has finished is to be committed. Then the committer, whose last
+    // The workers first: what they have finished is to be committed. Then the committer, whose last
     // round says which cache names can go.
-    struct worker *worker = indexer->worker;
-    indexer->worker = NULL;
+    storage_end(indexer->storage);
+    enrol_end(service->enrol);
+    struct worker *worker = indexer->cache_worker;
+    indexer->cache_worker = NULL;
     worker_free(worker);
     // The writing handle is to be the last to close: then SQLite empties its log.
     catalog_close(indexer->catalog);
@@ -375,7 +410,8 @@ void service_free(struct service *service)
     marks_free(indexer->marks);
     watch_free(service->watch);
     cachesync_free(service->sync);
-    keeper_free(indexer->keeper);
+    enrol_free(service->enrol);
+    storage_free(indexer->storage);
     expiry_free(indexer->expiry);
     ingest_free(indexer->ingest);
     announce_free(indexer->announce);

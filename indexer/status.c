@@ -6,10 +6,10 @@
 
 #include "indexer/announce.h"
 #include "indexer/committer.h"
+#include "indexer/expiry.h"
 #include "indexer/ingest.h"
 #include "indexer/ingest_stream.h"
-#include "indexer/keeper.h"
-#include "indexer/volume.h"
+#include "indexer/storage.h"
 #include "indexer/worker.h"
 #include "lib/core/config.h"
 #include "lib/core/timeutil.h"
@@ -43,37 +43,11 @@ static json_t *status_streams(const struct indexer *indexer)
     return streams;
 }
 
-// Bytes of footage, as the catalog counts them.
-static uint64_t status_footage_bytes(const struct indexer *indexer)
-{
-    struct catalog_stream *streams;
-    size_t count;
-    uint64_t bytes = 0;
-    char *cause = NULL;
-    if (catalog_streams(indexer->catalog, &streams, &count, &cause) != CATALOG_OK) {
-        free(cause);
-        return 0;
-    }
-    for (size_t i = 0; i < count; i++)
-        bytes += streams[i].bytes;
-    free(streams);
-    return bytes;
-}
-
-static json_t *status_volume(const struct indexer *indexer)
-{
-    const struct retention_space *space = &indexer->figures.space;
-    return json_pack("{s:s, s:b, s:I, s:I, s:I}", "path", indexer->config->storage.volumes[0].path,
-        "writable", indexer->volume != NULL, "total_bytes", (json_int_t)space->total_bytes,
-        "free_bytes", (json_int_t)space->available_bytes, "used_bytes",
-        (json_int_t)status_footage_bytes(indexer));
-}
-
 static json_t *status_alarms(const struct indexer *indexer)
 {
     json_t *alarms = json_array();
-    if (keeper_trouble(indexer->keeper) != NULL)
-        json_array_append_new(alarms, json_string(keeper_trouble(indexer->keeper)));
+    storage_add_alarms(indexer->storage, alarms);
+    expiry_add_alarms(indexer->expiry, alarms);
     if (committer_trouble(indexer->committer) != NULL)
         json_array_append_new(alarms, json_string(committer_trouble(indexer->committer)));
     return alarms;
@@ -86,19 +60,21 @@ json_t *status_json(const struct indexer *indexer)
     ingest_measure(indexer->ingest, time_now_us(), &cache);
     return json_pack(
         "{s:s, s:s, s:I, s:I, s:o, s:o, s:I, s:{s:I, s:I, s:I}, s:I, s:I, s:f, s:f, s:f,"
-        " s:f, s:f, s:[o], s:o, s:o, s:o}",
+        " s:f, s:f, s:o, s:o, s:o, s:o, s:o, s:o}",
         "node", indexer->config->node, "version", KEEPFRAME_VERSION, "committed",
         (json_int_t)figures->committed, "committed_bytes", (json_int_t)figures->committed_bytes,
         "quarantined", status_tally(&figures->quarantined), "deleted",
         status_tally(&figures->deleted), "damaged_fragments",
         (json_int_t)figures->skipped_fragments, "cache", "streams", (json_int_t)cache.streams,
         "files", (json_int_t)cache.files, "bytes", (json_int_t)cache.bytes, "waiting_jobs",
-        (json_int_t)worker_pending(indexer->worker), "waiting_commits",
-        (json_int_t)committer_pending(indexer->committer), "index_lag_seconds",
+        (json_int_t)storage_pending(indexer->storage) +
+            (json_int_t)worker_pending(indexer->cache_worker),
+        "waiting_commits", (json_int_t)committer_pending(indexer->committer), "index_lag_seconds",
         status_seconds(cache.lag_us), "cache_sync_seconds", status_seconds(figures->sync_us),
         "cache_sync_seconds_max", status_seconds(figures->sync_us_max), "filing_seconds_max",
         status_seconds(figures->filing_us_max), "loop_delay_seconds",
-        status_seconds(figures->loop_delay_us_max), "volumes", status_volume(indexer), "streams",
-        status_streams(indexer), "alarms", status_alarms(indexer), "announced",
-        announce_status(indexer->announce));
+        status_seconds(figures->loop_delay_us_max), "volumes",
+        storage_volumes_json(indexer->storage), "streams", status_streams(indexer), "locked",
+        expiry_locked_json(indexer->expiry), "alarms", status_alarms(indexer), "warnings",
+        expiry_warnings_json(indexer->expiry), "announced", announce_status(indexer->announce));
 }

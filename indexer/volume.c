@@ -154,6 +154,16 @@ void volume_free(struct volume *volume)
     free(volume);
 }
 
+static int volume_check_writable(const struct volume *volume, char **cause)
+{
+    if (faccessat(volume->root, ".", W_OK, AT_EACCESS) == 0)
+        return 0;
+    *cause = errno == EROFS
+                 ? xasprintf("%s is mounted read-only", volume->path)
+                 : xasprintf("%s can not be written to: %s", volume->path, strerror(errno));
+    return -1;
+}
+
 int volume_check(const struct volume *volume, char **cause)
 {
     char found[VOLUME_UUID_SIZE];
@@ -163,7 +173,7 @@ int volume_check(const struct volume *volume, char **cause)
         return -1;
     if (marked == 1 && strcmp(found, volume->uuid) == 0 && stat(volume->path, &info) == 0 &&
         info.st_dev == volume->device && info.st_ino == volume->inode)
-        return 0;
+        return volume_check_writable(volume, cause);
     *cause = marked == 0 ? xasprintf("%s has no " VOLUME_MARK " any more: is its disk mounted?",
                                volume->path)
                          : xasprintf("%s is not the directory any more that it was", volume->path);

@@ -43,7 +43,8 @@ int volume_mark(const char *path, char uuid[VOLUME_UUID_SIZE], char **cause);
 struct volume *volume_open(const char *path, const char *uuid, const char *cache, char **cause);
 void volume_free(struct volume *volume);
 
-// Whether the volume is still what stands at its path (a disk may be unmounted, another mounted).
+// Whether the volume is still what stands at its path (a disk may be unmounted, another mounted),
+// and may be written to.
 // Returns 0, or -1 with *cause set.
 int volume_check(const struct volume *volume, char **cause);
 

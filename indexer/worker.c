@@ -152,6 +152,15 @@ void worker_submit_first(struct worker *worker, struct worker_job *job)
     worker_add(worker, job, worker_queue_put_first);
 }
 
+void worker_recall(struct worker *worker)
+{
+    pthread_mutex_lock(&worker->mutex);
+    for (struct worker_job *job; (job = worker_queue_take(&worker->waiting)) != NULL;)
+        worker_queue_put(&worker->finished, job);
+    pthread_mutex_unlock(&worker->mutex);
+    ev_async_send(worker->loop, &worker->finished_event);
+}
+
 size_t worker_pending(const struct worker *worker)
 {
     return worker->pending;

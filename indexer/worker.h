@@ -24,6 +24,9 @@ struct worker *worker_new(struct ev_loop *loop, const char *name);
 void worker_submit(struct worker *worker, struct worker_job *job);
 void worker_submit_first(struct worker *worker, struct worker_job *job);
 
+// Gives back the jobs that wait, undone: the one in hand takes too long.
+void worker_recall(struct worker *worker);
+
 // Jobs that wait or run.
 size_t worker_pending(const struct worker *worker);
 

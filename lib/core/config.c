@@ -19,11 +19,6 @@ void config_apply_volumes(struct config_reader *reader, const struct config_key 
         config_fail(reader, node, "a list is expected here, as [{path: /srv/video}]");
         return;
     }
-    if (node->count > 1) {
-        config_fail(
-            reader, node->children[1], "more than one volume is not supported by this version");
-        return;
-    }
     struct config *config = reader->config;
     config->storage.volumes = xcalloc(node->count, sizeof(struct config_volume));
     config->storage.volume_count = node->count;
@@ -34,6 +29,11 @@ void config_apply_volumes(struct config_reader *reader, const struct config_key 
         config_apply_map(reader, node->children[i], key->inner, &inner);
         if (volume->path == NULL)
             config_fail(reader, node->children[i], "path: is missing");
+        for (size_t j = 0; j < i && volume->path != NULL; j++) {
+            if (strcmp(config->storage.volumes[j].path, volume->path) == 0)
+                config_fail(
+                    reader, node->children[i], "path: is the same as that of volumes[%zu]", j);
+        }
     }
 }
 

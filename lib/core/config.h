@@ -20,6 +20,11 @@ enum config_transport {
     CONFIG_TRANSPORT_AUTO,
 };
 
+enum config_mode {
+    CONFIG_MODE_CONTINUOUS,
+    CONFIG_MODE_EVENTS,
+};
+
 enum config_webui {
     CONFIG_WEBUI_SUPERVISED,
     CONFIG_WEBUI_EXTERNAL,
@@ -53,7 +58,12 @@ struct config_recording {
     enum config_transport transport;
     bool enabled;
     struct {
+        enum config_mode mode;
         int64_t continuous_us;
+        int64_t events_us; // 0: as continuous_us
+        int64_t pre_us;
+        int64_t post_us;
+        int64_t max_bytes; // 0: no limit
     } retain;
     // NULL where there is none; the configuration owns them, streams share what they inherit.
     const struct config_hook *on_stream_down;

@@ -117,6 +117,14 @@ static char *config_store(
                              "with %%, B, KiB, MiB, GiB or TiB",
                 text);
         break;
+    case CONFIG_TYPE_SIZE: {
+        struct config_amount amount;
+        if (!config_amount_parse(text, &amount) || amount.is_percent)
+            return xasprintf(
+                "\"%s\" is not a size: a whole number with B, KiB, MiB, GiB or TiB", text);
+        *(int64_t *)target = amount.value;
+        break;
+    }
     case CONFIG_TYPE_BOOL:
         if (!config_bool_parse(text, target))
             return xasprintf("\"%s\" is neither true nor false", text);
@@ -266,6 +274,7 @@ static const config_apply_fn config_apply_table[CONFIG_TYPE_COUNT] = {
     [CONFIG_TYPE_LISTEN] = config_apply_scalar,
     [CONFIG_TYPE_DURATION] = config_apply_scalar,
     [CONFIG_TYPE_AMOUNT] = config_apply_scalar,
+    [CONFIG_TYPE_SIZE] = config_apply_scalar,
     [CONFIG_TYPE_BOOL] = config_apply_scalar,
     [CONFIG_TYPE_CHOICE] = config_apply_choice,
     [CONFIG_TYPE_LIST] = config_apply_list,

@@ -45,6 +45,12 @@ static const struct config_choice config_transport_choices[] = {
     {NULL, 0},
 };
 
+static const struct config_choice config_mode_choices[] = {
+    {"continuous", CONFIG_MODE_CONTINUOUS},
+    {"events", CONFIG_MODE_EVENTS},
+    {NULL, 0},
+};
+
 static const struct config_choice config_webui_choices[] = {
     {"supervised", CONFIG_WEBUI_SUPERVISED},
     {"external", CONFIG_WEBUI_EXTERNAL},
@@ -79,7 +85,8 @@ const struct config_key config_table[] = {
         .help = "Directory that ffmpeg records into, on a local file system that keeps birth "
                 "times and grants leases (ext4, xfs, btrfs, tmpfs)."},
     {"volumes", STORAGE, CONFIG_TYPE_VOLUMES, VOLUME,
-        .help = "The archive: a list of one volume; /var/lib/keepframe/video unless set."},
+        .help = "The archive: one volume or several, filled in this order; "
+                "/var/lib/keepframe/video unless set. When all are full, the oldest footage goes."},
     {"path", VOLUME, CONFIG_TYPE_PATH, TO_VOLUME(path), .help = "The volume's directory. Needed."},
     {"min_free", VOLUME, CONFIG_TYPE_AMOUNT, TO_VOLUME(min_free), .fallback = "5%",
         .help = "Free space below which the oldest footage is deleted."},
@@ -133,14 +140,24 @@ const struct config_key config_table[] = {
     {"enabled", EACH_STREAM, CONFIG_TYPE_BOOL, TO_RECORDING(enabled), .fallback = "true",
         .help = "Whether it is recorded."},
     {"retain", EACH_STREAM, CONFIG_TYPE_MAP, RETAIN, .help = "How long footage is kept."},
+    {"mode", RETAIN, CONFIG_TYPE_CHOICE, TO_RECORDING(retain.mode), .choices = config_mode_choices,
+        .fallback = "continuous",
+        .help = "continuous keeps all footage; events deletes what no event touches, ten minutes "
+                "(and `pre`) after it was recorded."},
     {"continuous", RETAIN, CONFIG_TYPE_DURATION, TO_RECORDING(retain.continuous_us),
         .min = SECONDS(1), .max = DAYS(36500), .fallback = "30d",
-        .help = "Age at which footage is deleted."},
-    PLANNED(RETAIN, "mode"),
-    PLANNED(RETAIN, "events"),
-    PLANNED(RETAIN, "pre"),
-    PLANNED(RETAIN, "post"),
-    PLANNED(RETAIN, "max_bytes"),
+        .help = "Age at which footage is deleted that no event touches."},
+    {"events", RETAIN, CONFIG_TYPE_DURATION, TO_RECORDING(retain.events_us), .min = SECONDS(1),
+        .max = DAYS(36500),
+        .help = "Age at which footage is deleted that an event touches; as `continuous` unless "
+                "set, and in mode continuous never less."},
+    {"pre", RETAIN, CONFIG_TYPE_DURATION, TO_RECORDING(retain.pre_us), .min = 0, .max = HOURS(24),
+        .fallback = "5s", .help = "What is kept with an event before it begins."},
+    {"post", RETAIN, CONFIG_TYPE_DURATION, TO_RECORDING(retain.post_us), .min = 0, .max = HOURS(24),
+        .fallback = "5s", .help = "And behind its end."},
+    {"max_bytes", RETAIN, CONFIG_TYPE_SIZE, TO_RECORDING(retain.max_bytes), .fallback = "0",
+        .help = "What each stream may take at most, without what is locked; then its oldest "
+                "footage goes. 0: no limit of its own."},
     PLANNED(RECORDING, "hash"),
     {"on_stream_down", EACH_STREAM, CONFIG_TYPE_HOOK, DOWN_HOOK, TO_RECORDING(on_stream_down),
         .help = "What is run when a stream is not recorded any more. One that stands in a camera "
@@ -276,6 +293,7 @@ static const char *const config_type_names[CONFIG_TYPE_COUNT] = {
     [CONFIG_TYPE_LISTEN] = "address:port",
     [CONFIG_TYPE_DURATION] = "duration",
     [CONFIG_TYPE_AMOUNT] = "percentage or size",
+    [CONFIG_TYPE_SIZE] = "size",
     [CONFIG_TYPE_BOOL] = "true or false",
     [CONFIG_TYPE_LIST] = "list",
     [CONFIG_TYPE_OPTIONS] = "list",

@@ -37,6 +37,7 @@ enum config_type {
     CONFIG_TYPE_LISTEN,   // ADDRESS:PORT
     CONFIG_TYPE_DURATION, //
     CONFIG_TYPE_AMOUNT,   // a percentage or a size
+    CONFIG_TYPE_SIZE,     // in bytes
     CONFIG_TYPE_BOOL,     //
     CONFIG_TYPE_CHOICE,   // one word of `choices`
     CONFIG_TYPE_LIST,     // strings

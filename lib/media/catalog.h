@@ -200,11 +200,13 @@ void catalog_garbage_free(struct catalog_garbage *garbage, size_t count);
 enum catalog_status catalog_garbage_done(struct catalog *catalog, int64_t id, char **cause);
 
 // The oldest segments of a volume across all streams (for min_free), or of one stream that end
-// before `before_us` (for ages), `limit` at most, ascending by start.
+// before `before_us` (for ages), that start later than `after_us` (a cursor; INT64_MIN: all),
+// `limit` at most, ascending by start.
 enum catalog_status catalog_oldest_on_volume(struct catalog *catalog, int64_t volume_id,
-    size_t limit, struct catalog_segments *segments, char **cause);
+    int64_t after_us, size_t limit, struct catalog_segments *segments, char **cause);
 enum catalog_status catalog_oldest_of_stream(struct catalog *catalog, int64_t stream_id,
-    int64_t before_us, size_t limit, struct catalog_segments *segments, char **cause);
+    int64_t before_us, int64_t after_us, size_t limit, struct catalog_segments *segments,
+    char **cause);
 
 // Forgets the runs of a stream that ended before `before_us` and have no segment.
 enum catalog_status catalog_runs_expire(

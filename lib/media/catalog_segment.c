@@ -197,15 +197,16 @@ enum catalog_status catalog_segment_known(
 }
 
 enum catalog_status catalog_oldest_of_stream(struct catalog *catalog, int64_t stream_id,
-    int64_t before_us, size_t limit, struct catalog_segments *segments, char **cause)
+    int64_t before_us, int64_t after_us, size_t limit, struct catalog_segments *segments,
+    char **cause)
 {
     *segments = (struct catalog_segments){0};
     sqlite3_stmt *row;
     enum catalog_status status = catalog_db_start(&catalog->db, &row, cause,
         SEGMENT_SELECT " WHERE segment.stream_id = ?1 AND segment.start_us < ?2"
-                       " AND segment.start_us + duration_us < ?2"
-                       " ORDER BY segment.start_us LIMIT ?3",
-        "iii", stream_id, before_us, catalog_limit(limit));
+                       " AND segment.start_us > ?3 AND segment.start_us + duration_us < ?2"
+                       " ORDER BY segment.start_us LIMIT ?4",
+        "iiii", stream_id, before_us, after_us, catalog_limit(limit));
     return status == CATALOG_OK ? segments_read(catalog, row, segments, cause) : status;
 }
 
@@ -247,7 +248,7 @@ static struct segment_head *segment_heads_oldest(struct segment_head *heads, siz
 
 // One head for each stream that has segments on the volume.
 static enum catalog_status segment_heads_load(struct catalog *catalog, int64_t volume_id,
-    struct segment_head **heads, size_t *count, char **cause)
+    int64_t after_us, struct segment_head **heads, size_t *count, char **cause)
 {
     *heads = NULL;
     *count = 0;
@@ -267,18 +268,19 @@ static enum catalog_status segment_heads_load(struct catalog *catalog, int64_t v
     if (status == CATALOG_NONE)
         status = CATALOG_OK;
     for (size_t i = 0; i < *count && status == CATALOG_OK; i++)
-        status = segment_head_advance(
-            catalog, volume_id, &(*heads)[i], (*heads)[i].next.start_us, cause);
+        status = segment_head_advance(catalog, volume_id, &(*heads)[i],
+            (*heads)[i].next.start_us > after_us ? (*heads)[i].next.start_us : after_us + 1, cause);
     return status;
 }
 
 enum catalog_status catalog_oldest_on_volume(struct catalog *catalog, int64_t volume_id,
-    size_t limit, struct catalog_segments *segments, char **cause)
+    int64_t after_us, size_t limit, struct catalog_segments *segments, char **cause)
 {
     *segments = (struct catalog_segments){0};
     struct segment_head *heads, *oldest;
     size_t count, capacity = 0;
-    enum catalog_status status = segment_heads_load(catalog, volume_id, &heads, &count, cause);
+    enum catalog_status status =
+        segment_heads_load(catalog, volume_id, after_us, &heads, &count, cause);
     while (status == CATALOG_OK && (limit == 0 || segments->count < limit) &&
            (oldest = segment_heads_oldest(heads, count)) != NULL) {
         ARRAY_RESERVE(segments->rows, segments->count, capacity);

@@ -46,6 +46,26 @@ enum catalog_status catalog_storage(
     return status;
 }
 
+enum catalog_status catalog_footage_in(struct catalog *catalog, int64_t stream_id, int64_t start_us,
+    int64_t end_us, uint64_t *segments, uint64_t *bytes, char **cause)
+{
+    *segments = *bytes = 0;
+    sqlite3_stmt *row;
+    enum catalog_status status = catalog_db_start(&catalog->db, &row, cause,
+        "SELECT count(*), ifnull(sum(size_bytes), 0) FROM segment WHERE stream_id = ?1"
+        " AND start_us < ?3 AND start_us > ?2 - ifnull((SELECT longest_us FROM stream_total"
+        "  WHERE stream_total.stream_id = ?1), 0) AND start_us + duration_us > ?2",
+        "iii", stream_id, start_us, end_us);
+    if (status == CATALOG_OK)
+        status = catalog_db_step(&catalog->db, row, cause);
+    if (status != CATALOG_OK)
+        return status;
+    *segments = (uint64_t)sqlite3_column_int64(row, 0);
+    *bytes = (uint64_t)sqlite3_column_int64(row, 1);
+    catalog_db_end(row);
+    return CATALOG_OK;
+}
+
 enum catalog_status catalog_rates(struct catalog *catalog, int64_t start_us, int64_t end_us,
     struct catalog_rate **rates, size_t *count, char **cause)
 {

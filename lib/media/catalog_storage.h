@@ -17,6 +17,10 @@ struct catalog_storage {
 enum catalog_status catalog_storage(
     struct catalog *catalog, struct catalog_storage **volumes, size_t *count, char **cause);
 
+// What of a stream lies in [start_us, end_us), segments that reach into it whole. Reads them all.
+enum catalog_status catalog_footage_in(struct catalog *catalog, int64_t stream_id, int64_t start_us,
+    int64_t end_us, uint64_t *segments, uint64_t *bytes, char **cause);
+
 struct catalog_rate {
     int64_t stream_id;
     uint64_t bytes;

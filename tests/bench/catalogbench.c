@@ -373,7 +373,7 @@ static void ask_identity(struct bench *bench)
 static void ask_oldest(struct bench *bench)
 {
     struct catalog_segments found;
-    check(catalog_oldest_on_volume(bench->catalog, 1, 500, &found, &cause), "oldest");
+    check(catalog_oldest_on_volume(bench->catalog, 1, INT64_MIN, 500, &found, &cause), "oldest");
     ensure(found.count == 500, "the oldest");
     catalog_segments_fini(&found);
 }

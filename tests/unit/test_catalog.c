@@ -386,26 +386,41 @@ static void the_oldest_of_a_volume_come_from_all_streams_in_order(void **state)
         catalog_segment_fini(&segment);
     }
     struct catalog_segments found;
-    CHECK(catalog_oldest_on_volume(fixture->catalog, fixture->volume_id, 0, &found, &cause));
+    CHECK(catalog_oldest_on_volume(
+        fixture->catalog, fixture->volume_id, INT64_MIN, 0, &found, &cause));
     assert_int_equal(found.count, 30 - 4);
     for (size_t i = 1; i < found.count; i++)
         assert_true(found.rows[i - 1].start_us < found.rows[i].start_us);
     int64_t third_us = found.rows[2].start_us;
     catalog_segments_fini(&found);
-    CHECK(catalog_oldest_on_volume(fixture->catalog, fixture->volume_id, 3, &found, &cause));
+    CHECK(catalog_oldest_on_volume(
+        fixture->catalog, fixture->volume_id, INT64_MIN, 3, &found, &cause));
     assert_int_equal(found.count, 3);
     assert_int_equal(found.rows[2].start_us, third_us);
     catalog_segments_fini(&found);
 
     // Of one stream: those that end before the moment.
     CHECK(catalog_oldest_of_stream(
-        fixture->catalog, streams[0], NOON_US + 10500001, 0, &found, &cause));
+        fixture->catalog, streams[0], NOON_US + 10500001, INT64_MIN, 0, &found, &cause));
     for (size_t i = 0; i < found.count; i++)
         assert_true(found.rows[i].end_us <= NOON_US + 10500000);
     size_t expected = 0;
     for (uint32_t i = 0; i < 30; i += 3)
         expected += i * 7 % 30 <= 10;
     assert_int_equal(found.count, expected);
+    assert_true(expected > 2);
+    int64_t second_us = found.rows[1].start_us;
+    catalog_segments_fini(&found);
+    // Behind a cursor.
+    CHECK(catalog_oldest_of_stream(
+        fixture->catalog, streams[0], NOON_US + 10500001, second_us, 0, &found, &cause));
+    assert_int_equal(found.count, expected - 2);
+    assert_true(found.rows[0].start_us > second_us);
+    catalog_segments_fini(&found);
+    CHECK(catalog_oldest_on_volume(
+        fixture->catalog, fixture->volume_id, third_us, 0, &found, &cause));
+    assert_int_equal(found.count, 30 - 4 - 3);
+    assert_true(found.rows[0].start_us > third_us);
     catalog_segments_fini(&found);
 }
 

@@ -93,9 +93,10 @@ static void call_reading(struct fixture *fixture)
     CHECK(catalog_segments_in(
         catalog, fixture->stream_id, 0, INT64_MAX, INT64_MIN, 1, &segments, &cause));
     catalog_segments_fini(&segments);
-    CHECK(catalog_oldest_on_volume(catalog, fixture->volume_id, 1, &segments, &cause));
+    CHECK(catalog_oldest_on_volume(catalog, fixture->volume_id, INT64_MIN, 1, &segments, &cause));
     catalog_segments_fini(&segments);
-    CHECK(catalog_oldest_of_stream(catalog, fixture->stream_id, INT64_MAX, 1, &segments, &cause));
+    CHECK(catalog_oldest_of_stream(
+        catalog, fixture->stream_id, INT64_MAX, INT64_MIN, 1, &segments, &cause));
     catalog_segments_fini(&segments);
     CHECK(catalog_codec_get(catalog, fixture->codec_id, &codec, &cause));
     catalog_codec_fini(&codec);
@@ -123,6 +124,8 @@ static void call_figures(struct fixture *fixture)
     CHECK(catalog_gaps(
         catalog, fixture->stream_id, 0, INT64_MAX, 1, 0, &gaps, &count, &next_us, &cause));
     free(gaps);
+    uint64_t segments, bytes;
+    CHECK(catalog_footage_in(catalog, fixture->stream_id, 0, INT64_MAX, &segments, &bytes, &cause));
     CHECK(catalog_storage(catalog, &volumes, &count, &cause));
     free(volumes);
     CHECK(catalog_rates(catalog, 0, INT64_MAX, &rates, &count, &cause));

@@ -110,18 +110,18 @@ static void test_defaults(void **state)
 
 static void test_inheritance(void **state)
 {
-    struct config *config =
-        load_text("cameras:\n"
-                  "  yard:\n"
-                  "    username: nvr\n"
-                  "    password: 'p@ss'\n"
-                  "    segment: 10s\n"
-                  "    streams:\n"
-                  "      sub: {url: rtsps://h/s, audio: off, enabled: no}\n"
-                  "      main: {url: 'rtsp://[::1]:554/m', password: other, transport: udp}\n"
-                  "  door: {url: rtsp://h/d, retain: {continuous: 2h}}\n"
-                  "recording: {segment: 30s, audio: aac, transport: tcp,\n"
-                  "  timeout: 3s, latency: 150ms, retain: {continuous: 14d}}\n");
+    struct config *config = load_text(
+        "cameras:\n"
+        "  yard:\n"
+        "    username: nvr\n"
+        "    password: 'p@ss'\n"
+        "    segment: 10s\n"
+        "    streams:\n"
+        "      sub: {url: rtsps://h/s, audio: off, enabled: no}\n"
+        "      main: {url: 'rtsp://[::1]:554/m', password: other, transport: udp}\n"
+        "  door: {url: rtsp://h/d, retain: {continuous: 2h, mode: events, max_bytes: 5GiB}}\n"
+        "recording: {segment: 30s, audio: aac, transport: tcp,\n"
+        "  timeout: 3s, latency: 150ms, retain: {continuous: 14d}}\n");
     assert_int_equal(config->stream_count, 3);
     const struct config_stream *door = &config->streams[0], *main = &config->streams[1],
                                *sub = &config->streams[2];
@@ -131,6 +131,12 @@ static void test_inheritance(void **state)
     assert_int_equal(door->recording.latency_us, 150000);
     assert_int_equal(door->recording.audio, CONFIG_AUDIO_AAC);
     assert_int_equal(door->recording.retain.continuous_us, INT64_C(7200) * 1000000);
+    assert_int_equal(door->recording.retain.mode, CONFIG_MODE_EVENTS);
+    assert_int_equal(door->recording.retain.max_bytes, INT64_C(5) << 30);
+    assert_int_equal(door->recording.retain.events_us, 0);
+    assert_int_equal(door->recording.retain.pre_us, 5000000);
+    assert_int_equal(main->recording.retain.mode, CONFIG_MODE_CONTINUOUS);
+    assert_int_equal(main->recording.retain.max_bytes, 0);
     assert_string_equal(main->name, "main");
     assert_string_equal(main->username, "nvr");
     assert_string_equal(main->password, "other");
@@ -350,12 +356,15 @@ static const struct {
     {"{cameras: {a: {url:rtsp://u:secret@h/}}}",
         "k.yaml:1:16: cameras.a.(no key name): unknown key"},
 
-    {CAMERA "recording: {retain: {max_bytes: 5GiB}}",
-        "k.yaml:2:22: recording.retain.max_bytes: is not supported by this version"},
-    {CAMERA "recording: {retain: {mode: events}}",
-        "k.yaml:2:22: recording.retain.mode: is not supported by this version"},
-    {CAMERA "recording: {retain: {events: 5d}}",
-        "k.yaml:2:22: recording.retain.events: is not supported by this version"},
+    {CAMERA "recording: {retain: {max_bytes: 5%}}",
+        "k.yaml:2:33: recording.retain.max_bytes: \"5%\" is not a size: a whole number with B, "
+        "KiB, "
+        "MiB, GiB or TiB"},
+    {CAMERA "recording: {retain: {mode: motion}}",
+        "k.yaml:2:28: recording.retain.mode: \"motion\" is not one of: continuous, events"},
+    {CAMERA "recording: {retain: {events: 0}}",
+        "k.yaml:2:30: recording.retain.events: \"0\" is out of range: from 1s to 36500d are "
+        "allowed"},
     {CAMERA "recording: {hash: none}",
         "k.yaml:2:13: recording.hash: is not supported by this version"},
     {CAMERA "recording: {on_stream_down: x}",
@@ -387,8 +396,8 @@ static const struct {
         "k.yaml:2:24: recording.transport: \"x\" is not one of: tcp, udp, auto"},
     {CAMERA "http: {users: []}", "k.yaml:2:8: http.users: is not supported by this version"},
     {CAMERA "http: {tls: {}}", "k.yaml:2:8: http.tls: is not supported by this version"},
-    {CAMERA "storage: {volumes: [{path: /a}, {path: /b}]}",
-        "k.yaml:2:33: storage.volumes[1]: more than one volume is not supported by this version"},
+    {CAMERA "storage: {volumes: [{path: /a}, {path: /b}, {path: /a}]}",
+        "k.yaml:2:45: storage.volumes[2]: path: is the same as that of volumes[0]"},
 
     {CAMERA "storage: {volumes: []}",
         "k.yaml:2:20: storage.volumes: a list is expected here, as [{path: /srv/video}]"},
