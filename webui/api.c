@@ -12,13 +12,7 @@
 #include "webui/footage.h"
 #include "webui/peers.h"
 
-enum {
-    API_SEGMENTS_DEFAULT = 1000,
-    API_SEGMENTS_MAX = 10000,
-};
-
-// Answers for a catalog that gave nothing. Returns false when all is well.
-static bool api_catalog_failed(struct reply *reply, enum catalog_status status, char *cause)
+bool api_catalog_failed(struct reply *reply, enum catalog_status status, char *cause)
 {
     if (status == CATALOG_BUSY)
         reply_busy(reply);
@@ -239,9 +233,9 @@ const struct query_rule api_segments_rules[] = {
     [SEGMENTS_END] = {.name = "end", .type = QUERY_TIME, .fallback = INT64_MAX / 2},
     [SEGMENTS_LIMIT] = {.name = "limit",
         .type = QUERY_INTEGER,
-        .fallback = API_SEGMENTS_DEFAULT,
+        .fallback = API_LIST_DEFAULT,
         .min = 1,
-        .max = API_SEGMENTS_MAX},
+        .max = API_LIST_MAX},
     [SEGMENTS_CURSOR] = {.name = "cursor", .type = QUERY_TEXT},
     {0},
 };

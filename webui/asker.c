@@ -1,4 +1,4 @@
-// Puts commands to the supervisor. See asker.h.
+// Puts commands to supervisor and indexer. See asker.h.
 #include "webui/asker.h"
 
 #include <errno.h>
@@ -12,18 +12,27 @@
 #include "lib/core/alloc.h"
 #include "lib/core/ctl.h"
 
+static const struct {
+    const char *name; // as the code of the error that says so
+    const char *socket;
+    unsigned at_once_max;
+} asker_peers[] = {
+    [ASKER_SUPERVISOR] = {"supervisor", "control.sock", ASKER_SUPERVISOR_MAX},
+    [ASKER_INDEXER] = {"indexer", "indexer.sock", ASKER_INDEXER_MAX},
+};
+
 struct asker {
-    char *socket;
+    char *sockets[ASKER_PEERS];
     int cancel_fd; // readable: give up
     pthread_mutex_t mutex;
     pthread_cond_t idle;
-    unsigned running;
+    unsigned running[ASKER_PEERS];
     bool stopping;
 };
 
 struct ask {
     struct asker *asker;
-    json_t *command;
+    struct asker_question question;
     struct reply *reply;
     void (*done)(void *arg);
     void *arg;
@@ -37,7 +46,8 @@ struct asker *asker_new(const char *runtime, char **cause)
         return NULL;
     }
     struct asker *asker = xcalloc(1, sizeof(*asker));
-    asker->socket = xasprintf("%s/control.sock", runtime);
+    for (int i = 0; i < ASKER_PEERS; i++)
+        asker->sockets[i] = xasprintf("%s/%s", runtime, asker_peers[i].socket);
     asker->cancel_fd = fd;
     pthread_mutex_init(&asker->mutex, NULL);
     pthread_cond_init(&asker->idle, NULL);
@@ -50,14 +60,24 @@ static void asker_refuse_busy(struct reply *reply)
     reply_header(reply, "Retry-After", "10");
 }
 
-// The supervisor's refusal as an answer.
-static void asker_refuse(struct reply *reply, const struct ctl_refusal *refusal)
+// The peer's refusal as an answer.
+static void asker_refuse(
+    struct reply *reply, enum asker_peer peer, const struct ctl_refusal *refusal)
 {
     static const struct {
         const char *code;
         unsigned status;
     } table[] = {
         {"bad_request", 400},
+        {"bad_parameter", 400},
+        {"missing_parameter", 400},
+        {"unknown_parameter", 400},
+        {"camera_not_found", 404},
+        {"stream_not_found", 404},
+        {"conflict", 409},
+        {"catalog_unwritable", 503},
+        {"stopping", 503},
+        {"timeout", 503},
         {"forbidden", 403},
         {"not_found", 404},
         {"not_running", 503},
@@ -68,30 +88,45 @@ static void asker_refuse(struct reply *reply, const struct ctl_refusal *refusal)
         if (strcmp(table[i].code, refusal->code) == 0)
             status = table[i].status;
     }
+    bool is_named = strcmp(refusal->code, "catalog_unwritable") == 0;
     if (strcmp(refusal->code, "busy") == 0)
         asker_refuse_busy(reply);
     else
-        reply_error(reply, status, status == 503 ? "supervisor" : refusal->code, refusal->field,
+        reply_error(reply, status,
+            status == 503 && !is_named ? asker_peers[peer].name : refusal->code, refusal->field,
             "%s", refusal->message);
+}
+
+static bool asker_is_running(const struct asker *asker)
+{
+    for (int i = 0; i < ASKER_PEERS; i++)
+        if (asker->running[i] > 0)
+            return true;
+    return false;
 }
 
 static void *asker_main(void *arg)
 {
     struct ask *ask = arg;
     struct asker *asker = ask->asker;
+    const struct asker_question *question = &ask->question;
+    enum asker_peer peer = question->peer;
     struct ctl_refusal refusal;
-    json_t *result =
-        ctl_ask(asker->socket, ask->command, ASKER_TIMEOUT_MS, asker->cancel_fd, &refusal);
-    if (result != NULL)
-        reply_json(ask->reply, 200, result);
+    json_t *result = ctl_ask(
+        asker->sockets[peer], question->command, ASKER_TIMEOUT_MS, asker->cancel_fd, &refusal);
+    if (result == NULL)
+        asker_refuse(ask->reply, peer, &refusal);
+    else if (question->answer != NULL)
+        question->answer(result, ask->reply);
     else
-        asker_refuse(ask->reply, &refusal);
+        reply_json(ask->reply, 200, result);
     ctl_refusal_fini(&refusal);
-    json_decref(ask->command);
+    json_decref(question->command);
     ask->done(ask->arg);
     free(ask);
     pthread_mutex_lock(&asker->mutex);
-    if (--asker->running == 0)
+    asker->running[peer]--;
+    if (!asker_is_running(asker))
         pthread_cond_broadcast(&asker->idle);
     pthread_mutex_unlock(&asker->mutex);
     return NULL;
@@ -110,20 +145,22 @@ static bool asker_launch(struct ask *ask)
     return is_good;
 }
 
-bool asker_put(
-    struct asker *asker, json_t *command, struct reply *reply, void (*done)(void *arg), void *arg)
+bool asker_put(struct asker *asker, const struct asker_question *question, struct reply *reply,
+    void (*done)(void *arg), void *arg)
 {
     struct ask *ask = xcalloc(1, sizeof(*ask));
-    *ask = (struct ask){asker, command, reply, done, arg};
+    *ask = (struct ask){asker, *question, reply, done, arg};
+    unsigned *running = &asker->running[question->peer];
     // Locked until the count is right: the thread could end before.
     pthread_mutex_lock(&asker->mutex);
-    bool is_taken = !asker->stopping && asker->running < ASKER_AT_ONCE_MAX && asker_launch(ask);
+    bool is_taken =
+        !asker->stopping && *running < asker_peers[question->peer].at_once_max && asker_launch(ask);
     if (is_taken)
-        asker->running++;
+        ++*running;
     pthread_mutex_unlock(&asker->mutex);
     if (is_taken)
         return true;
-    json_decref(command);
+    json_decref(question->command);
     free(ask);
     asker_refuse_busy(reply);
     return false;
@@ -135,7 +172,7 @@ static void asker_end(struct asker *asker, bool stopping)
     pthread_mutex_lock(&asker->mutex);
     asker->stopping = asker->stopping || stopping;
     eventfd_write(asker->cancel_fd, 1);
-    while (asker->running > 0)
+    while (asker_is_running(asker))
         pthread_cond_wait(&asker->idle, &asker->mutex);
     eventfd_read(asker->cancel_fd, &value);
     pthread_mutex_unlock(&asker->mutex);
@@ -159,6 +196,7 @@ void asker_free(struct asker *asker)
     pthread_cond_destroy(&asker->idle);
     pthread_mutex_destroy(&asker->mutex);
     close(asker->cancel_fd);
-    free(asker->socket);
+    for (int i = 0; i < ASKER_PEERS; i++)
+        free(asker->sockets[i]);
     free(asker);
 }

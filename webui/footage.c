@@ -212,7 +212,7 @@ static enum catalog_status footage_take_file(
             status = footage_find_row(load, file->id.run, file->id.number, &row);
     }
     if (status == CATALOG_OK) {
-        if (footage_wanted(load->query, row.start_us, row.end_us) &&
+        if (!load->query->uncommitted && footage_wanted(load->query, row.start_us, row.end_us) &&
             !footage_has(load->footage, row.run, row.number))
             status = footage_add_row(load, &row);
         catalog_segment_fini(&row);
@@ -358,7 +358,7 @@ static enum catalog_status footage_find_stream(struct footage_load *load)
 static enum catalog_status footage_gather(struct footage_load *load)
 {
     enum catalog_status status = CATALOG_OK;
-    if (load->footage->stream_id != 0) {
+    if (load->footage->stream_id != 0 && !load->query->uncommitted) {
         status = footage_add_rows(load);
         if (status == CATALOG_OK)
             status = catalog_volumes(load->worker->catalog, &load->footage->volumes,

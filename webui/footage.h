@@ -50,6 +50,7 @@ struct footage_query {
     int64_t end_us;
     int64_t after_us; // only those that start later; INT64_MIN: all
     size_t limit;     // 0: all
+    bool uncommitted; // only those that the catalog does not have yet
     bool predecessor; // also the one that the first one continues, where frames may refer to it
 };
 

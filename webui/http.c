@@ -196,6 +196,14 @@ bool http_hold(struct http *http, struct MHD_Connection *connection)
     return true;
 }
 
+bool http_is_closing(struct http *http)
+{
+    pthread_mutex_lock(&http->mutex);
+    bool closing = http->closing;
+    pthread_mutex_unlock(&http->mutex);
+    return closing;
+}
+
 bool http_suspend(struct http *http, struct MHD_Connection *connection, struct io_job *job)
 {
     // Before the job can be done and resume it.

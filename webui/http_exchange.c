@@ -30,104 +30,6 @@ struct http_exchange {
     } state;
 };
 
-// A body that is sent piece by piece. It belongs to the library's response.
-struct http_body {
-    struct io_job job;
-    struct http *http;
-    struct MHD_Connection *connection;
-    struct reply_stream *stream;
-    uint64_t base;     // of the part that is sent, in the whole
-    uint64_t position; // that is being loaded
-    char *name;        // for the log
-    bool failed;       // to load what is wanted next
-    char *cause;       // why
-};
-
-// --- Bodies ---
-
-static void http_body_free(void *cls)
-{
-    struct http_body *body = cls;
-    body->stream->free(body->stream);
-    free(body->name);
-    free(body->cause);
-    free(body);
-}
-
-static void http_body_load(struct io_job *job, void *context)
-{
-    struct http_body *body = (struct http_body *)job;
-    body->failed = body->stream->load(body->stream, context, body->position, &body->cause) < 0;
-}
-
-static void http_body_loaded(struct io_job *job, bool expired)
-{
-    struct http_body *body = (struct http_body *)job;
-    if (expired) {
-        body->failed = true;
-        body->cause = xstrdup(io_stopping(body->http->io) ? "the program is being stopped"
-                                                          : "the disk did not answer in time");
-    }
-    http_resume(body->http, body->connection);
-}
-
-// The answer's header is out: all that can be said now is to end the connection too early.
-static ssize_t http_body_fail(struct http_body *body, uint64_t position)
-{
-    log_warn("%s: the answer ends early at byte %llu: %s", body->name, (unsigned long long)position,
-        body->cause);
-    http_count_failure(body->http);
-    return MHD_CONTENT_READER_END_WITH_ERROR;
-}
-
-// libmicrohttpd asks for more bytes. Never returns 0 without suspending: it would be asked again at
-// once, for ever.
-static ssize_t http_body_read(void *cls, uint64_t position, char *data, size_t size)
-{
-    struct http_body *body = cls;
-    struct reply_stream *stream = body->stream;
-    uint64_t at = body->base + position;
-    size_t done = 0;
-    if (body->failed)
-        return http_body_fail(body, at);
-    while (done < size && at + done < stream->size) {
-        ssize_t got = stream->try(stream, at + done, data + done, size - done, &body->cause);
-        body->failed = got < 0;
-        if (got <= 0)
-            break;
-        done += (size_t)got;
-    }
-    if (done > 0) {
-        traffic_count_bytes(body->http->traffic, done);
-        return (ssize_t)done;
-    }
-    if (body->failed)
-        return http_body_fail(body, at);
-    body->position = at;
-    if (!http_suspend(body->http, body->connection, &body->job))
-        return MHD_CONTENT_READER_END_WITH_ERROR;
-    return 0;
-}
-
-static struct MHD_Response *http_body_response(
-    struct http_exchange *exchange, const struct http_outcome *outcome)
-{
-    struct http_body *body = xcalloc(1, sizeof(*body));
-    body->job.run = http_body_load;
-    body->job.done = http_body_loaded;
-    body->http = exchange->http;
-    body->connection = exchange->connection;
-    body->stream = exchange->reply.stream;
-    exchange->reply.stream = NULL;
-    body->base = outcome->offset;
-    body->name = xstrdup(exchange->uri);
-    struct MHD_Response *response = MHD_create_response_from_callback(
-        outcome->length, HTTP_BLOCK_SIZE, http_body_read, body, http_body_free);
-    if (response == NULL)
-        http_body_free(body);
-    return response;
-}
-
 // --- Answers ---
 
 static struct MHD_Response *http_bytes_response(
@@ -230,8 +132,8 @@ static void http_count(
 
 static const char *http_method(const struct http_exchange *exchange)
 {
-    const struct route *route = exchange->request.route;
-    return exchange->request.head ? "HEAD" : route && route->command ? "POST" : "GET";
+    const struct request *request = &exchange->request;
+    return request->head ? "HEAD" : request->write ? request->write->method : "GET";
 }
 
 static enum MHD_Result http_answer(struct http_exchange *exchange)
@@ -249,7 +151,9 @@ static enum MHD_Result http_answer(struct http_exchange *exchange)
         response = http_bytes_response(reply, &whole);
     } else if (reply->stream != NULL) {
         streamed = true;
-        response = http_body_response(exchange, &outcome);
+        response = http_body_response(
+            exchange->http, exchange->connection, reply->stream, &outcome, exchange->uri);
+        reply->stream = NULL;
     } else {
         response = http_bytes_response(reply, &outcome);
     }
@@ -350,13 +254,12 @@ static bool http_split_uri(struct http_exchange *exchange, const char **query)
 static bool http_knows_method(struct http_exchange *exchange, const char *method)
 {
     struct reply *reply = &exchange->reply;
-    bool is_post = exchange->request.route->command != NULL;
-    exchange->request.head = !is_post && strcmp(method, "HEAD") == 0;
-    if (exchange->request.head || strcmp(method, is_post ? "POST" : "GET") == 0)
+    char known[ROUTE_METHODS_SIZE];
+    if (route_find_method(&exchange->request, method, known))
         return true;
-    reply_error(reply, 405, "method_not_allowed", NULL, "this address knows %s only",
-        is_post ? "POST" : "GET and HEAD");
-    reply_header(reply, "Allow", is_post ? "POST" : "GET, HEAD");
+    reply_error(
+        reply, 405, "method_not_allowed", NULL, "this address knows no such method, but %s", known);
+    reply_header(reply, "Allow", "%s", known);
     return false;
 }
 
@@ -377,7 +280,9 @@ static bool http_understand(struct http_exchange *exchange, const char *method)
     }
     if (!http_knows_method(exchange, method))
         return false;
-    if (!query_parse(query, request->route->rules, request->values, &error)) {
+    static const struct query_rule none[] = {{0}};
+    const struct query_rule *rules = request->write ? none : request->route->rules;
+    if (!query_parse(query, rules, request->values, &error)) {
         reply_error(reply, 400, error.code, error.field, "%s", error.message);
         return false;
     }
@@ -397,13 +302,7 @@ static bool http_has_body(struct MHD_Connection *connection)
 static bool http_check_body(struct http_exchange *exchange)
 {
     struct MHD_Connection *connection = exchange->connection;
-    if (exchange->request.route->command == NULL) {
-        if (!http_has_body(connection))
-            return true;
-        reply_error(&exchange->reply, 400, "unexpected_body", NULL,
-            "a request to this address has no body");
-        return false;
-    }
+    const struct route_write *write = exchange->request.write;
     const struct http_post post = {
         .content_type = http_header(connection, "Content-Type"),
         .content_length = http_header(connection, "Content-Length"),
@@ -413,11 +312,19 @@ static bool http_check_body(struct http_exchange *exchange)
         .fetch_site = http_header(connection, "Sec-Fetch-Site"),
     };
     const char *code, *message;
-    unsigned status = http_guard_check(&post, HTTP_BODY_SIZE_MAX, &code, &message);
-    if (status == 0)
-        return true;
-    reply_error(&exchange->reply, status, code, NULL, "%s", message);
-    return false;
+    unsigned status = 0;
+    if (write != NULL && write->has_body) {
+        status = http_guard_check(&post, HTTP_BODY_SIZE_MAX, &code, &message);
+    } else if (http_has_body(connection)) {
+        status = 400;
+        code = "unexpected_body";
+        message = "a request to this address has no body";
+    } else if (write != NULL) {
+        status = http_guard_bare(&post, &code, &message);
+    }
+    if (status != 0)
+        reply_error(&exchange->reply, status, code, NULL, "%s", message);
+    return status == 0;
 }
 
 static void http_exchange_asked(void *arg)
@@ -427,21 +334,23 @@ static void http_exchange_asked(void *arg)
     http_resume(exchange->http, exchange->connection);
 }
 
-// Puts the command of a POST to the supervisor.
+// Puts the command of a request to the program that it is for.
 static enum MHD_Result http_exchange_ask(struct http_exchange *exchange)
 {
     struct http *http = exchange->http;
+    const struct route_write *write = exchange->request.write;
     exchange->request.body = (const char *)exchange->body.data;
     exchange->request.body_size = exchange->body.size;
     exchange->state = HTTP_EXCHANGE_READY;
-    json_t *command = exchange->request.route->command(&exchange->request, &exchange->reply);
-    if (command == NULL)
+    const struct asker_question question = {
+        write->peer, write->command(&exchange->request, &exchange->reply), write->answer};
+    if (question.command == NULL)
         return http_answer(exchange);
     if (!http_hold(http, exchange->connection)) {
-        json_decref(command);
+        json_decref(question.command);
         return MHD_NO;
     }
-    if (!asker_put(http->asker, command, &exchange->reply, http_exchange_asked, exchange))
+    if (!asker_put(http->asker, &question, &exchange->reply, http_exchange_asked, exchange))
         http_resume(http, exchange->connection);
     return MHD_YES;
 }
@@ -450,7 +359,7 @@ static enum MHD_Result http_exchange_ask(struct http_exchange *exchange)
 static enum MHD_Result http_exchange_serve(struct http_exchange *exchange)
 {
     const struct route *route = exchange->request.route;
-    if (route->command != NULL)
+    if (exchange->request.write != NULL)
         return http_exchange_ask(exchange);
     if (route->direct) {
         exchange->state = HTTP_EXCHANGE_READY;

@@ -37,15 +37,22 @@ static bool http_guard_length(const char *text, uint64_t *length)
     return digits > 0 && digits < 19 && text[digits] == '\0';
 }
 
+unsigned http_guard_bare(const struct http_post *request, const char **code, const char **message)
+{
+    if (http_guard_origin(request))
+        return 0;
+    *code = "foreign_origin";
+    *message = "another site's page may not send this";
+    return 403;
+}
+
 unsigned http_guard_check(
     const struct http_post *post, uint64_t size_max, const char **code, const char **message)
 {
     uint64_t length;
-    if (!http_guard_origin(post)) {
-        *code = "foreign_origin";
-        *message = "another site's page may not send this";
-        return 403;
-    }
+    unsigned status = http_guard_bare(post, code, message);
+    if (status != 0)
+        return status;
     if (!http_guard_type(post->content_type)) {
         *code = "bad_content_type";
         *message = "the body must be JSON, with Content-Type: application/json";

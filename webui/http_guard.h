@@ -26,3 +26,6 @@ bool http_guard_origin(const struct http_post *post);
 // have a length, of at most `size_max`.
 unsigned http_guard_check(
     const struct http_post *post, uint64_t size_max, const char **code, const char **message);
+
+// The same for a request that changes something and has no body.
+unsigned http_guard_bare(const struct http_post *request, const char **code, const char **message);

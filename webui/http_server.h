@@ -1,5 +1,5 @@
-// What the two halves of the HTTP server share: http.c has the server and its connections,
-// http_exchange.c has requests and answers. Only http*.c include this.
+// What the parts of the HTTP server share: http.c has the server and its connections,
+// http_exchange.c has requests and answers, http_body.c has long bodies. Only http*.c include this.
 #pragma once
 
 #include <pthread.h>
@@ -10,7 +10,9 @@
 
 #include "webui/asker.h"
 #include "webui/http.h"
+#include "webui/http_range.h"
 #include "webui/io.h"
+#include "webui/reply.h"
 #include "webui/traffic.h"
 
 // One client's connection, in the server's list.
@@ -44,6 +46,8 @@ bool http_hold(struct http *http, struct MHD_Connection *connection);
 bool http_suspend(struct http *http, struct MHD_Connection *connection, struct io_job *job);
 void http_resume(struct http *http, struct MHD_Connection *connection);
 
+bool http_is_closing(struct http *http);
+
 // Ends the connection when the next header is not there in time; 0: no such deadline.
 void http_arm(struct http *http, struct MHD_Connection *connection, int timeout_s);
 
@@ -56,3 +60,8 @@ enum MHD_Result http_exchange_handle(void *cls, struct MHD_Connection *connectio
     void **con_cls);
 void http_exchange_end(void *cls, struct MHD_Connection *connection, void **con_cls,
     enum MHD_RequestTerminationCode reason);
+
+// http_body.c: a response that sends a part of the stream, which it takes. NULL when out of means.
+// `name` is for the log.
+struct MHD_Response *http_body_response(struct http *http, struct MHD_Connection *connection,
+    struct reply_stream *stream, const struct http_outcome *outcome, const char *name);

@@ -15,6 +15,7 @@ struct io_job {
     // again.
     void (*done)(struct io_job *job, bool expired);
     int64_t deadline_us; // monotonic; set by io_submit()
+    int64_t start_us;    // monotonic; of one that is to run later
     struct io_job *next;
 };
 
@@ -26,6 +27,9 @@ enum {
 struct io *io_start(void *context, char **cause);
 
 void io_submit(struct io *io, struct io_job *job);
+
+// The same, but not before that moment (monotonic).
+void io_submit_later(struct io *io, struct io_job *job, int64_t start_us);
 
 // Ends the jobs that have waited too long behind a disk that does not answer. To be called now and
 // then from a thread that never blocks.

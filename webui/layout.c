@@ -79,13 +79,16 @@ static ssize_t layout_stream_try(
     return vfile_reader_try(((struct layout_stream *)stream)->reader, offset, data, size, cause);
 }
 
-static int layout_stream_load(
+static enum reply_load layout_stream_load(
     struct reply_stream *stream, struct worker *worker, uint64_t offset, char **cause)
 {
     struct layout_stream *from = (struct layout_stream *)stream;
     struct layout_access access = {worker, &from->layout->footage};
     struct vfile_source source = layout_source(&access);
-    return vfile_reader_load(from->reader, &source, offset, cause);
+    worker->busy = false;
+    if (vfile_reader_load(from->reader, &source, offset, cause) == 0)
+        return REPLY_LOADED;
+    return worker->busy ? REPLY_LOAD_LATER : REPLY_LOAD_FAILED;
 }
 
 static void layout_stream_free(struct reply_stream *stream)

@@ -218,6 +218,17 @@ static void playback_tag(struct layout *layout)
             layout->modified_s = 0;
 }
 
+static void playback_refuse(
+    struct reply *reply, const struct layout_key *key, bool busy, const char *cause)
+{
+    if (busy) {
+        reply_busy(reply);
+        return;
+    }
+    log_warn("%s/%s: a range can not be laid out: %s", key->camera, key->stream, cause);
+    reply_error(reply, 500, "unplayable", NULL, "this range can not be played: %s", cause);
+}
+
 // Loads the footage and lays it out. Returns NULL with the reply filled on failure.
 static struct layout *playback_lay_out(
     struct worker *worker, const struct layout_key *key, struct reply *reply)
@@ -244,14 +255,14 @@ static struct layout *playback_lay_out(
         reply_error(reply, 400, "range_too_long", "start",
             "a file holds %d segments at most; ask for a part of the range", PLAYBACK_SEGMENTS_MAX);
     else if (playback_check(&footage, key, reply)) {
+        worker->busy = false;
         file = playback_make_file(worker, key, &footage, &cause);
         if (file != NULL) {
             layout = layout_new(key, &footage, file);
             playback_tag(layout);
             return layout;
         }
-        log_warn("%s/%s: a range can not be laid out: %s", key->camera, key->stream, cause);
-        reply_error(reply, 500, "unplayable", NULL, "this range can not be played: %s", cause);
+        playback_refuse(reply, key, worker->busy, cause);
     }
     free(cause);
     footage_fini(&footage);

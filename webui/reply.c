@@ -10,6 +10,9 @@
 #include "lib/core/alloc.h"
 #include "lib/core/timeutil.h"
 
+// Decimal fractions stay short: 172.8, not 172.80000000000001.
+#define REPLY_PRECISION JSON_REAL_PRECISION(15)
+
 void reply_fini(struct reply *reply)
 {
     for (size_t i = 0; i < reply->header_count; i++)
@@ -44,7 +47,7 @@ void reply_json(struct reply *reply, unsigned status, json_t *json)
 {
     reply->status = status;
     reply->content_type = "application/json";
-    json_dump_callback(json, reply_dump, &reply->body, JSON_COMPACT);
+    json_dump_callback(json, reply_dump, &reply->body, JSON_COMPACT | REPLY_PRECISION);
     buf_put_u8(&reply->body, '\n');
     json_decref(json);
 }

@@ -12,6 +12,12 @@
 
 struct worker;
 
+enum reply_load {
+    REPLY_LOADED,
+    REPLY_LOAD_LATER, // not now: to be tried again
+    REPLY_LOAD_FAILED,
+};
+
 // A body that is made while it is sent. try() runs in the HTTP thread and never blocks; load() runs
 // in the I/O thread; never both at once.
 struct reply_stream {
@@ -19,8 +25,9 @@ struct reply_stream {
     // The number of bytes copied, 0 when they must be loaded first, -1 with *cause set on failure.
     ssize_t (*try)(
         struct reply_stream *stream, uint64_t offset, void *data, size_t size, char **cause);
-    // Returns 0, or -1 with *cause set.
-    int (*load)(struct reply_stream *stream, struct worker *worker, uint64_t offset, char **cause);
+    // Sets *cause unless it is loaded.
+    enum reply_load (*load)(
+        struct reply_stream *stream, struct worker *worker, uint64_t offset, char **cause);
     void (*free)(struct reply_stream *stream);
 };
 

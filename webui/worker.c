@@ -57,6 +57,7 @@ enum catalog_status worker_open_catalog(struct worker *worker, char **cause)
 
 enum catalog_status worker_check(struct worker *worker, enum catalog_status status)
 {
+    worker->busy |= status == CATALOG_BUSY;
     if (status == CATALOG_ERROR || status == CATALOG_BUSY) {
         catalog_close(worker->catalog);
         worker->catalog = NULL;

@@ -9,6 +9,7 @@
 struct worker {
     struct conf *conf;
     struct catalog *catalog; // NULL: not open
+    bool busy;               // the catalog was, since somebody set this to false
     struct tables *tables;
     struct recents *recents;
     struct layouts *layouts;

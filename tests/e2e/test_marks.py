@@ -1,6 +1,10 @@
-"""Events and locks: over indexer.sock, durable, idempotent, and read by everybody from the catalog."""
+"""Events and locks: over indexer.sock and HTTP, durable, idempotent, read from the catalog."""
 
+import json
+import os
+import signal
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -86,3 +90,134 @@ def test_what_the_socket_refuses(keepframe):
     refused(ask("marks"), "unknown_command", "command")
     assert keepframe.catalog("SELECT (SELECT count(*) FROM event) + (SELECT count(*) FROM lock)") \
         == [(0,)]
+
+
+# --- HTTP
+
+
+def send(keepframe, method, path, body=None, **headers):
+    if body is not None:
+        headers.setdefault("Content-Type", "application/json")
+        body = body if isinstance(body, str) else json.dumps(body)
+    return keepframe.http(method, path, headers=headers, body=body)
+
+
+def expect_error(answer, status, code, field=None):
+    error = answer.expect(status).json["error"]
+    assert (error["code"], error["field"]) == (code, field), error
+
+
+def test_an_event_over_http(keepframe):
+    name = str(uuid.uuid4())
+    body = {"id": name, "camera": "one", "start": "2026-03-31T09:30:00.25+02:00", "label": "dog"}
+    event = send(keepframe, "POST", "/api/v1/events", body).expect(201).json
+    assert event == {"node": event["node"], "id": name, "camera": "one", "stream": None,
+                     "start": "2026-03-31T07:30:00.250000Z", "end": None, "label": "dog",
+                     "data": None}
+    assert send(keepframe, "POST", "/api/v1/events", body).expect(200).json == event
+    expect_error(send(keepframe, "POST", "/api/v1/events", {**body, "label": "cat"}),
+                 409, "conflict", "id")
+    path = f"/api/v1/events/{name}"
+    ended = send(keepframe, "PATCH", path, {"end": "2026-03-31T07:31:00Z"}).expect(200).json
+    assert ended == {**event, "end": "2026-03-31T07:31:00.000000Z"}
+    listed = keepframe.get("/api/v1/events").expect(200).json
+    assert listed == {"node": event["node"], "cursor": None, "events": [
+        {key: value for key, value in ended.items() if key != "node"}]}
+    answer = send(keepframe, "DELETE", path).expect(204)
+    assert answer.body == b"" and answer.headers["Content-Type"] is None
+    expect_error(send(keepframe, "DELETE", path), 404, "not_found", "id")
+    expect_error(send(keepframe, "PATCH", path, {"end": END}), 404, "not_found", "id")
+    assert keepframe.get("/api/v1/events").json["events"] == []
+
+
+def test_what_http_refuses(keepframe):
+    path, body = "/api/v1/events", {"camera": "one", "start": START, "label": "dog"}
+    expect_error(send(keepframe, "POST", path, "nonsense"), 400, "bad_body")
+    expect_error(send(keepframe, "POST", path, {**body, "command": "lock_remove"}),
+                 400, "unknown_parameter", "command")
+    expect_error(send(keepframe, "POST", path, {**body, "start": "yesterday"}),
+                 400, "bad_parameter", "start")
+    expect_error(send(keepframe, "POST", path, {"camera": "one", "label": "x"}),
+                 400, "missing_parameter", "start")
+    expect_error(send(keepframe, "POST", path, {**body, "camera": "two"}),
+                 404, "camera_not_found", "camera")
+    expect_error(send(keepframe, "POST", path, {**body, "data": "x" * 9000}),
+                 400, "bad_parameter", "data")
+    expect_error(send(keepframe, "POST", path, {**body, "data": "x" * 17000}), 413, "too_large")
+    expect_error(send(keepframe, "POST", path, body, Origin="http://evil.example"),
+                 403, "foreign_origin")
+    expect_error(send(keepframe, "POST", path, body, **{"Content-Type": "text/plain"}),
+                 415, "bad_content_type")
+    expect_error(send(keepframe, "PUT", path, body), 405, "method_not_allowed")
+    name = send(keepframe, "POST", path, body).expect(201).json["id"]
+    one = f"{path}/{name}"
+    expect_error(send(keepframe, "PATCH", one, {"end": END, "id": name}),
+                 400, "unknown_parameter", "id")
+    expect_error(send(keepframe, "PATCH", one, {"end": "2026-03-31T07:29:59Z"}),
+                 400, "bad_parameter", "end")
+    expect_error(send(keepframe, "PATCH", one, {"end": None}), 400, "missing_parameter", "end")
+    expect_error(send(keepframe, "DELETE", one, Origin="http://evil.example"),
+                 403, "foreign_origin")
+    expect_error(send(keepframe, "DELETE", one, {}), 400, "unexpected_body")
+    assert send(keepframe, "GET", one).expect(405).headers["Allow"] == "PATCH, DELETE"
+    assert len(keepframe.get(path).json["events"]) == 1, "nothing of that has done anything"
+
+
+def test_events_page_by_page(keepframe):
+    begins = [f"2026-03-31T07:{minute:02d}:00.000000Z" for minute in (5, 1, 9, 1, 3)]
+    for begin in begins:
+        send(keepframe, "POST", "/api/v1/events",
+             {"camera": "one", "start": begin, "label": "x"}).expect(201)
+    got, cursor = [], None
+    while True:
+        page = keepframe.get("/api/v1/events", {"limit": 2, "cursor": cursor}).expect(200).json
+        assert len(page["events"]) <= 2
+        got += page["events"]
+        cursor = page["cursor"]
+        if cursor is None:
+            break
+    assert [event["start"] for event in got] == sorted(begins)
+    assert len({event["id"] for event in got}) == 5
+    expect_error(keepframe.get("/api/v1/events", {"cursor": "7"}), 400, "bad_parameter", "cursor")
+    # Events that go on intersect with everything later, nothing earlier.
+    seen = keepframe.get("/api/v1/events", {"start": "2026-03-31T08:00:00Z"}).json["events"]
+    assert len(seen) == 5
+    seen = keepframe.get("/api/v1/events", {"end": "2026-03-31T07:03:00Z"}).json["events"]
+    assert [event["start"] for event in seen] == sorted(begins)[:2]
+    assert keepframe.get("/api/v1/events", {"camera": "two"}).json["events"] == []
+
+
+def test_locks_over_http(keepframe):
+    body = {"camera": "one", "start": START, "end": END, "reason": "theft"}
+    lock = send(keepframe, "POST", "/api/v1/locks", body).expect(201).json
+    name = lock["id"]
+    assert send(keepframe, "POST", "/api/v1/locks", {**body, "id": name}).expect(200).json == lock
+    expect_error(send(keepframe, "POST", "/api/v1/locks", {**body, "id": name, "reason": "x"}),
+                 409, "conflict", "id")
+    assert keepframe.get("/api/v1/locks").json == {"node": lock["node"], "cursor": None, "locks": [
+        {key: value for key, value in lock.items() if key != "node"}]}
+    moved = send(keepframe, "PATCH", f"/api/v1/locks/{name}",
+                 {"expires": "2096-01-01T00:00:00Z"}).expect(200).json
+    assert moved["expires"] == "2096-01-01T00:00:00.000000Z"
+    assert keepframe.get("/api/v1/locks", {"start": END}).json["locks"] == []
+    assert len(keepframe.get("/api/v1/locks", {"stream": "main"}).json["locks"]) == 1
+    send(keepframe, "DELETE", f"/api/v1/locks/{name}").expect(204)
+    assert keepframe.get("/api/v1/locks").json["locks"] == []
+
+
+def test_a_silent_indexer_holds_up_no_other_request(keepframe):
+    """While it is stopped, changes are waited for and everything else is answered."""
+    pid = keepframe.wait_program("keepframe-indexer")
+    body = {"camera": "one", "start": START, "label": "dog", "id": str(uuid.uuid4())}
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with ThreadPoolExecutor() as pool:
+            asked = pool.submit(send, keepframe, "POST", "/api/v1/events", body)
+            for _ in range(5):
+                keepframe.get("/api/v1/events").expect(200)
+            assert not asked.done()
+            os.kill(pid, signal.SIGCONT)
+            assert asked.result().status == 201
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    keepframe.stop()

@@ -83,8 +83,19 @@ static void test_table(void **state)
     (void)state;
 }
 
+static void test_without_a_body(void **state)
+{
+    (void)state;
+    const char *code = NULL, *message = NULL;
+    const struct http_post curl = {.host = HOST};
+    const struct http_post foreign = {.host = HOST, .origin = "http://evil.example"};
+    assert_int_equal(http_guard_bare(&curl, &code, &message), 0);
+    assert_int_equal(http_guard_bare(&foreign, &code, &message), 403);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_table)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_table), cmocka_unit_test(test_without_a_body)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

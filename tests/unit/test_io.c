@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include <semaphore.h>
 
+#include "lib/core/timeutil.h"
 #include "webui/io.h"
 
 struct job {
@@ -140,12 +141,38 @@ static void test_a_stop_ends_all_jobs(void **state)
     io_free(io);
 }
 
+static void test_later_jobs_wait_for_their_time(void **state)
+{
+    (void)state;
+    char *cause = NULL;
+    int context = 0;
+    struct job soon = job_make(1), later = job_make(2), never = job_make(3);
+    sem_init(&finished, 0, 0);
+    order_count = 0;
+    struct io *io = io_start(&context, &cause);
+    assert_non_null(io);
+    int64_t start_us = time_monotonic_us() + US_PER_SECOND / 5;
+    io_submit_later(io, &never.job, start_us + 3600 * US_PER_SECOND);
+    io_submit_later(io, &later.job, start_us);
+    io_submit(io, &soon.job);
+    sem_wait(&finished);
+    sem_wait(&finished);
+    assert_true(time_monotonic_us() >= start_us);
+    assert_int_equal(order[0], 1);
+    assert_int_equal(order[1], 2);
+    assert_true(later.ran && !later.expired);
+    io_stop(io);
+    assert_true(never.done == 1 && never.expired && !never.ran);
+    io_free(io);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_jobs_run_in_order),
         cmocka_unit_test(test_waiting_jobs_expire),
         cmocka_unit_test(test_a_stop_ends_all_jobs),
+        cmocka_unit_test(test_later_jobs_wait_for_their_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -54,6 +55,11 @@ static void test_other_paths_lead_nowhere(void **state)
         "/static/../app.js",
         "/static/index.html",
         "/healthz/",
+        "/api/v1/events/",
+        "/api/v1/events/0190163D-8694-739b-aea5-966c26f8ad9",
+        "/api/v1/events/0190163D-8694-739b-aea5-966c26f8ad911",
+        "/api/v1/events/g190163D-8694-739b-aea5-966c26f8ad91",
+        "/api/v1/cameras/a/timeline",
     };
     struct request request = {0};
     for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
@@ -78,11 +84,15 @@ static void test_every_route_declares_what_it_needs(void **state)
 {
     (void)state;
     for (const struct route *route = route_table; route->pattern != NULL; route++) {
-        assert_in_range(route->permission, ROUTE_PUBLIC, ROUTE_ADMIN);
-        // GET is answered by a handler, POST by a command, which only an administrator may give.
-        assert_true((route->handle == NULL) == (route->command != NULL));
-        if (route->command != NULL)
-            assert_int_equal(route->permission, ROUTE_ADMIN);
+        assert_true(route->handle != NULL || route->writes[0].method != NULL);
+        if (route->handle != NULL)
+            assert_in_range(route->permission, ROUTE_PUBLIC, ROUTE_ADMIN);
+        // Only an administrator may change something or have something done.
+        for (size_t i = 0; i < ROUTE_WRITES_MAX && route->writes[i].method != NULL; i++) {
+            assert_int_equal(route->writes[i].permission, ROUTE_ADMIN);
+            assert_non_null(route->writes[i].command);
+            assert_in_range(route->writes[i].peer, 0, ASKER_PEERS - 1);
+        }
         size_t rules = 0;
         while (route->rules[rules].name != NULL)
             rules++;
@@ -93,22 +103,75 @@ static void test_every_route_declares_what_it_needs(void **state)
     }
 }
 
-// What is put to the supervisor for a body: its JSON, or the status of the refusal.
-static void expect_probe(const char *body, const char *command, unsigned status)
+#define ID "0190163D-8694-739b-aea5-966c26f8ad91"
+
+static void test_methods(void **state)
 {
-    struct request request = {.body = body, .body_size = strlen(body)};
+    (void)state;
+    char known[ROUTE_METHODS_SIZE];
+    struct request request = {0};
+    assert_true(route_find("/api/v1/events", &request));
+    assert_true(route_find_method(&request, "GET", known));
+    assert_null(request.write);
+    assert_false(request.head);
+    assert_true(route_find_method(&request, "HEAD", known));
+    assert_true(request.head);
+    assert_true(route_find_method(&request, "POST", known));
+    assert_false(request.head);
+    assert_string_equal(request.write->method, "POST");
+    assert_false(route_find_method(&request, "DELETE", known));
+    assert_string_equal(known, "GET, HEAD, POST");
+    assert_true(route_find("/api/v1/events/" ID, &request));
+    assert_string_equal(request.id, ID);
+    assert_true(route_find_method(&request, "PATCH", known));
+    assert_true(route_find_method(&request, "DELETE", known));
+    assert_false(route_find_method(&request, "HEAD", known));
+    assert_string_equal(known, "PATCH, DELETE");
+    assert_false(route_find_method(&request, "get", known));
+}
+
+// What is put to a program for a request's body: its JSON, or the status of the refusal.
+static void expect_command(
+    route_command_fn make, const char *id, const char *body, const char *command, unsigned status)
+{
+    struct request request = {.body = body, .body_size = body ? strlen(body) : 0};
     struct reply reply = {0};
-    json_t *got = api_probe(&request, &reply);
+    snprintf(request.id, sizeof(request.id), "%s", id);
+    json_t *got = make(&request, &reply);
     assert_int_equal(reply.status, status);
-    if (command != NULL) {
-        json_t *expected = json_loads(command, 0, NULL);
-        assert_true(json_equal(got, expected));
-        json_decref(expected);
-    } else {
+    json_t *expected = command ? json_loads(command, 0, NULL) : NULL;
+    if (command == NULL)
         assert_null(got);
-    }
+    else
+        assert_true(json_equal(got, expected));
+    json_decref(expected);
     json_decref(got);
     reply_fini(&reply);
+}
+
+static void test_what_is_put_to_the_indexer(void **state)
+{
+    (void)state;
+    expect_command(api_event_add, "", "{\"camera\":\"a\",\"id\":\"x\"}",
+        "{\"command\":\"event_add\",\"camera\":\"a\",\"id\":\"x\"}", 0);
+    expect_command(api_event_end, ID, "{\"end\":5}",
+        "{\"command\":\"event_end\",\"id\":\"" ID "\",\"end\":5}", 0);
+    expect_command(
+        api_event_remove, ID, NULL, "{\"command\":\"event_remove\",\"id\":\"" ID "\"}", 0);
+    expect_command(api_lock_renew, ID, "{\"expires\":null}",
+        "{\"command\":\"lock_renew\",\"id\":\"" ID "\",\"expires\":null}", 0);
+    expect_command(api_lock_remove, ID, NULL, "{\"command\":\"lock_remove\",\"id\":\"" ID "\"}", 0);
+    static const char *const bad[] = {"", "x", "[]", "null", "{\"camera\":\"a\"} x",
+        "{\"command\":\"lock_remove\"}", "{\"end\":1,\"end\":2}"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        expect_command(api_event_add, "", bad[i], NULL, 400);
+    // The address names what is meant, nothing else does.
+    expect_command(api_event_end, ID, "{\"end\":5,\"id\":\"x\"}", NULL, 400);
+}
+
+static void expect_probe(const char *body, const char *command, unsigned status)
+{
+    expect_command(api_probe, "", body, command, status);
 }
 
 static void test_the_body_of_a_probe(void **state)
@@ -148,6 +211,8 @@ int main(void)
         cmocka_unit_test(test_other_paths_lead_nowhere),
         cmocka_unit_test(test_a_name_of_63_characters_is_the_longest),
         cmocka_unit_test(test_every_route_declares_what_it_needs),
+        cmocka_unit_test(test_methods),
+        cmocka_unit_test(test_what_is_put_to_the_indexer),
         cmocka_unit_test(test_the_body_of_a_probe),
         cmocka_unit_test(test_every_asset_has_a_route),
     };
