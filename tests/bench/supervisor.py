@@ -209,8 +209,8 @@ def bench_crowd(table, build, content, count):
 
 def bench_share(table, build, content, count):
     """What we cost beside ffmpegs that record what cameras really send. The footage that the
-    indexer forces to disk is written at the kernel's cost otherwise, so the row of the target is
-    measured without that, and with it too."""
+    indexer forces to disk is written at the kernel's cost otherwise, so it is measured without
+    that, too."""
     clip = make_clip(content / "camera-1080p-25fps-4M.h264", "1920x1080", 25, 50, 20,
                      "-vf", "noise=alls=12:allf=t", "-b:v", "4M", "-maxrate", "5M",
                      "-bufsize", "4M")
@@ -224,14 +224,14 @@ def bench_share(table, build, content, count):
         processes = Processes(keepframe)
         ratio = row_cost(table, processes)
         table.row(f"supervisor + indexer + webui while {count} streams record", ratio,
-                  "% of ffmpegs'")
+                  "% of ffmpegs'", "<= 1 %", ratio <= 1)
         row_memory(table, processes)
         keepframe.configure({name: {"url": crowd.camera.url(name)} for name in crowd.names},
                             recording={**RECORDING, "sync": "10m"})
         assert keepframe.ask("reload")["ok"]
+        time.sleep(10)  # the last round by the old interval
         ratio = row_cost(table, processes)
-        table.row("  without syncs of open recordings", ratio, "% of ffmpegs'", "<= 1 %",
-                  ratio <= 1)
+        table.row("  without syncs of open recordings", ratio, "% of ffmpegs'")
         crowd.wait_filed()
         lost = set().union(*crowd.lost())
         table.row("  finished segments lost", len(lost), "", "0", not lost)
