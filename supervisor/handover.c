@@ -320,7 +320,7 @@ static char *handover_unhex(const char *hex, size_t *size)
 static char *handover_decode(const json_t *value, size_t *size)
 {
     const char *hex = json_string_value(json_object_get(value, "hex"));
-    if (hex != NULL)
+    if (hex != NULL && json_object_size(value) == 1)
         return handover_unhex(hex, size);
     if (!json_is_string(value))
         return NULL;

@@ -275,10 +275,3 @@ bool reloader_is_idle(const struct reloader *reloader)
 {
     return reloader->check == NULL;
 }
-
-void reloader_note_success(struct reloader *reloader)
-{
-    free(reloader->error);
-    reloader->error = NULL;
-    reloader->time_us = time_now_us();
-}

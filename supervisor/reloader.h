@@ -29,6 +29,3 @@ json_t *reloader_status(const struct reloader *reloader);
 
 // Whether none is under way.
 bool reloader_is_idle(const struct reloader *reloader);
-
-// Notes that the configuration was read anew and applied, otherwise than by reloader_begin().
-void reloader_note_success(struct reloader *reloader);
