@@ -238,6 +238,24 @@ def test_an_exit_in_the_very_moment_is_noticed(lab):
     assert not [proc for proc in (read_proc(pid),) if proc and proc.ppid == upgrades.pid]
 
 
+def test_a_hook_that_runs_is_heard_to_its_end(lab):
+    words = lab.folder / "hook.sh"
+    gate = lab.folder / "gate"
+    os.mkfifo(gate)
+    words.write_text(f"#!/bin/sh\nread line < {gate}\necho last words >&2\nexit 7\n")
+    words.chmod(0o755)
+    hook = {"command": [str(words)], "timeout": "60s", "hold_off": "0s"}
+    fakes = Fakes(lab, "steady", "dead", dead={"on_stream_down": hook})
+    fakes.strike("dead", "refuse 1000")
+    upgrades = fakes.start("steady")
+    fakes.keepframe.wait_for("the hook runs", lambda: upgrades.status()["hooks"]["running"] == 1)
+    assert upgrades.ask("count")["hooks"]["running"] == 1
+    gate.write_text("go on\n")
+    fakes.keepframe.wait_for("its failure is counted", lambda: upgrades.status()["hooks"][
+        "by_event"]["stream_down"]["failed"] == 1)
+    assert fakes.keepframe.log_lines("dead/main", "ended with 7: last words")
+
+
 def test_twenty_upgrades_leak_nothing_and_the_recorders_die_with_it(lab):
     fakes = Fakes(lab, "one", "two", "three")
     upgrades = fakes.start("one", "two", "three")
