@@ -5,8 +5,7 @@
 
 enum {
     USAGE_CPU_TURNS = 5,
-    USAGE_MEMORY_FIRST_TURNS = 60,
-    USAGE_MEMORY_TURNS = 300,
+    USAGE_MEMORY_TURNS = 60,
 };
 
 static int64_t usage_max(int64_t a, int64_t b)
@@ -18,7 +17,7 @@ void usage_tick(struct usage *usage, pid_t pid, uint64_t turn)
 {
     if (turn % USAGE_CPU_TURNS == 0)
         usage->running_cpu_us = usage_max(usage->running_cpu_us, procfs_cpu_us(pid));
-    if (turn % (usage->resident_bytes ? USAGE_MEMORY_TURNS : USAGE_MEMORY_FIRST_TURNS) == 0)
+    if (turn % USAGE_MEMORY_TURNS == 0)
         usage->resident_bytes = usage_max(0, procfs_pss_bytes(pid));
 }
 

@@ -11,8 +11,8 @@ struct usage {
     int64_t resident_bytes; // its proportional set size; 0: not known
 };
 
-// Once a second while one runs. Looks at the time every five seconds, at the memory within a minute
-// and then every five; `turn`, the second's number plus a number of the stream's own, spreads that.
+// Once a second while one runs. Looks at the time every five seconds and at the memory once a
+// minute; `turn`, the second's number plus a number of the stream's own, spreads that.
 void usage_tick(struct usage *usage, pid_t pid, uint64_t turn);
 
 // It has ended and has used so much in all.
