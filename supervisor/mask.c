@@ -69,13 +69,31 @@ static void mask_add_query(struct mask *mask, const char *url)
     }
 }
 
+// Some cameras take the password in the path: "/user=admin&password=geheim&channel=1", and the same
+// with '_' between.
+static void mask_add_path(struct mask *mask, const char *url)
+{
+    static const char key[] = "password=";
+    const char *authority = strstr(url, "://");
+    const char *value = authority ? strcasestr(authority + 3, key) : NULL;
+    if (value == NULL)
+        return;
+    value += strlen(key);
+    size_t length = strcspn(value, "&;/?#");
+    const char *next = memchr(value, '=', length);
+    const char *end = next ? memrchr(value, '_', (size_t)(next - value)) : NULL;
+    mask_add(mask, value, end ? (size_t)(end - value) : length, false);
+}
+
 struct mask *mask_new(const char *url, const char *password)
 {
     struct mask *mask = xcalloc(1, sizeof(*mask));
     if (password != NULL)
         mask_add(mask, password, strlen(password), false);
-    if (url != NULL)
+    if (url != NULL) {
         mask_add_query(mask, url);
+        mask_add_path(mask, url);
+    }
     return mask;
 }
 

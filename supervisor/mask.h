@@ -7,8 +7,8 @@
 
 struct mask;
 
-// What is secret of a stream: its password, and the values in the query of its URL, any of which
-// may be a token. Both may be NULL. Copies what it needs.
+// What is secret of a stream: its password, the values in the query of its URL, any of which may be
+// a token, and what is called password in the URL's path. Both may be NULL. Copies what it needs.
 struct mask *mask_new(const char *url, const char *password);
 void mask_free(struct mask *mask);
 

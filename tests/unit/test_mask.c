@@ -81,6 +81,26 @@ static void test_query(void **state)
     (void)state;
 }
 
+static void test_a_password_in_the_path(void **state)
+{
+    static const struct {
+        const char *url, *text, *expected;
+    } table[] = {
+        {"rtsp://h:554/user=admin&password=geh_eim&channel=1&stream=0.sdp?",
+            "open 'rtsp://h:554/user=admin&password=geh_eim&channel=1&stream=0.sdp?': geh_eim",
+            "open 'rtsp://h:554/user=admin&password=***&channel=1&stream=0.sdp?': ***"},
+        {"rtsp://h/user=admin_password=tlJ_wpbo6_channel=1_stream=0.sdp",
+            "rtsp://h/user=admin_password=tlJ_wpbo6_channel=1_stream=0.sdp",
+            "rtsp://h/user=admin_password=***_channel=1_stream=0.sdp"},
+        {"rtsp://h/Password=geheim/live", "/Password=geheim/live", "/Password=***/live"},
+        {"rtsp://h/user=admin&password=&channel=1", "rtsp://h/user=admin&password=&channel=1",
+            "rtsp://h/user=admin&password=&channel=1"},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(table); i++)
+        expect_masked(table[i].text, table[i].url, NULL, table[i].expected);
+    (void)state;
+}
+
 static void test_several(void **state)
 {
     static const char url[] = "rtsp://h/x?a=secret&b=secretlonger#?c=fragment";
@@ -101,6 +121,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table),
         cmocka_unit_test(test_query),
+        cmocka_unit_test(test_a_password_in_the_path),
         cmocka_unit_test(test_several),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
