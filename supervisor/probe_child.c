@@ -53,19 +53,11 @@ static int child_write_answer(const json_t *report)
 // What a look that saw nothing means.
 static void child_judge_look(struct probe_findings *findings, const struct probe_look *look)
 {
-    const struct config_stream *stream = &findings->target->stream;
-    const char *host = strstr(stream->url, "://") + 3;
-    size_t length = strcspn(host, "/?#");
-    char *name = xstrndup(host, length);
-    const struct probe_fault_facts facts = {
-        .host = name,
-        .path = host[length] ? host + length : "/",
-        .schemes = findings->rtsp ? findings->rtsp->schemes : NULL,
-        .has_user = stream->username != NULL,
-        .detail = look->words,
-    };
+    struct probe_fault_facts facts = probe_fault_place(&findings->target->stream);
+    facts.schemes = findings->rtsp ? findings->rtsp->schemes : NULL;
+    facts.detail = look->words;
     probe_fault_set(&findings->fault, look->reason, &facts);
-    free(name);
+    probe_fault_place_fini(&facts);
 }
 
 // Looks by the transport that was found; where nothing comes that way, by the other one. The caller

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/core/alloc.h"
+#include "supervisor/mask.h"
 
 enum {
     PROBE_FAULT_TEXT_MAX = 2048,
@@ -14,6 +15,29 @@ void probe_fault_fini(struct probe_fault *fault)
 {
     free(fault->message);
     *fault = (struct probe_fault){0};
+}
+
+struct probe_fault_facts probe_fault_place(const struct config_stream *stream)
+{
+    struct mask *mask = mask_new(stream->url, stream->password);
+    char *url = mask_text(stream->url, mask);
+    const char *host = strstr(url, "://");
+    host = host ? host + 3 : url;
+    size_t length = strcspn(host, "/?#");
+    struct probe_fault_facts facts = {
+        .host = xstrndup(host, length),
+        .path = xstrdup(host[length] ? host + length : "/"),
+        .has_user = stream->username != NULL,
+    };
+    free(url);
+    mask_free(mask);
+    return facts;
+}
+
+void probe_fault_place_fini(struct probe_fault_facts *facts)
+{
+    free((char *)facts->host);
+    free((char *)facts->path);
 }
 
 static void probe_fault_take(struct probe_fault *fault, const char *code, char *message)

@@ -6,6 +6,8 @@
 
 #include <jansson.h>
 
+#include "lib/core/config.h"
+
 struct probe_fault {
     const char *code; // a constant; NULL: all is well
     char *message;
@@ -19,6 +21,11 @@ struct probe_fault_facts {
     bool has_user;       // one was given
     const char *detail;  // somebody else's own words, masked; may be NULL
 };
+
+// The host and path of a stream's address, its secrets masked; the rest is nothing. Release both
+// with probe_fault_place_fini().
+struct probe_fault_facts probe_fault_place(const struct config_stream *stream);
+void probe_fault_place_fini(struct probe_fault_facts *facts);
 
 // By a code as ffmpeg's end has them ("refused", "timeout" …), or "not_rtsp".
 void probe_fault_set(

@@ -136,27 +136,17 @@ static struct probe_fault_facts rtsp_facts(const struct rtsp_talk *talk)
 {
     const struct config_stream *stream = &talk->target->stream;
     struct mask *mask = mask_new(stream->url, stream->password);
-    char *url = mask_text(stream->url, mask);
-    const char *host = strstr(url, "://");
-    host = host ? host + 3 : url;
-    size_t length = strcspn(host, "/?#");
-    struct probe_fault_facts facts = {
-        .host = xstrndup(host, length),
-        .path = xstrdup(host[length] ? host + length : "/"),
-        .schemes = talk->found->schemes,
-        .has_user = stream->username != NULL,
-        .detail = talk->location ? mask_text(talk->location, mask) : NULL,
-    };
-    free(url);
+    struct probe_fault_facts facts = probe_fault_place(stream);
+    facts.schemes = talk->found->schemes;
+    facts.detail = talk->location ? mask_text(talk->location, mask) : NULL;
     mask_free(mask);
     return facts;
 }
 
 static void rtsp_facts_fini(struct probe_fault_facts *facts)
 {
-    free((char *)facts->host);
-    free((char *)facts->path);
     free((char *)facts->detail);
+    probe_fault_place_fini(facts);
 }
 
 // The code for why there was no answer.

@@ -215,6 +215,22 @@ static void test_faults(void **state)
     (void)state;
 }
 
+static void test_the_place_of_a_fault_has_no_secret(void **state)
+{
+    const struct config_stream stream = {
+        .url = "rtsps://camera:322/live?token=sesame-1234", .username = "nvr", .password = "live"};
+    struct probe_fault_facts facts = probe_fault_place(&stream);
+    struct probe_fault fault = {0};
+    probe_fault_set(&fault, "not_found", &facts);
+    assert_string_equal(facts.host, "camera:322");
+    assert_string_equal(facts.path, "/***?token=***");
+    assert_true(facts.has_user);
+    assert_null(strstr(fault.message, "sesame"));
+    probe_fault_fini(&fault);
+    probe_fault_place_fini(&facts);
+    (void)state;
+}
+
 static void test_text_that_is_no_utf8(void **state)
 {
     json_t *json = probe_fault_text("a\xff z");
@@ -315,6 +331,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_target_goes_through_the_pipe),
         cmocka_unit_test(test_targets_that_are_refused),
+        cmocka_unit_test(test_the_place_of_a_fault_has_no_secret),
         cmocka_unit_test(test_arguments),
         cmocka_unit_test(test_script),
         cmocka_unit_test(test_faults),
