@@ -11,6 +11,7 @@
 #include "lib/core/log.h"
 #include "lib/core/timeutil.h"
 #include "lib/media/catalog_epoch.h"
+#include "lib/media/catalog_missing.h"
 #include "lib/media/catalog_outage.h"
 
 enum {
@@ -194,6 +195,8 @@ static enum catalog_status committer_expire(
         status = catalog_runs_expire(catalog, streams[i].id, commit->before_us, cause);
         if (status == CATALOG_OK)
             status = catalog_outages_expire(catalog, streams[i].id, commit->before_us, cause);
+        if (status == CATALOG_OK)
+            status = catalog_missing_expire(catalog, streams[i].id, commit->before_us, cause);
     }
     free(streams);
     size_t removed;

@@ -16,6 +16,7 @@ struct ev_loop;
 struct expiry;
 struct ingest;
 struct marks;
+struct reconcile;
 struct storage;
 struct worker;
 
@@ -42,6 +43,7 @@ struct indexer {
     struct expiry *expiry;
     struct marks *marks; // events and locks
     struct announce *announce;
+    struct reconcile *reconcile;
     struct figures figures;
     bool stopping; // nothing new is begun
 };

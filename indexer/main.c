@@ -7,6 +7,7 @@
 #include <sysexits.h>
 #include <time.h>
 
+#include "indexer/reconcile_command.h"
 #include "indexer/reindex.h"
 #include "indexer/service.h"
 #include "indexer/verify.h"
@@ -21,6 +22,8 @@
 struct command_options {
     struct config_source source;
     bool debug;
+    bool dry_run;
+    bool force;
     const char *unseal;
     const char *output;
     char **arguments; // the command's own
@@ -51,6 +54,16 @@ static int command_run(const struct command_options *options)
     service_run(service);
     service_free(service);
     return EXIT_SUCCESS;
+}
+
+static int command_reconcile(const struct command_options *options)
+{
+    struct config *config = command_load(options);
+    if (config == NULL)
+        return EX_CONFIG;
+    int code = reconcile_command(config, options->dry_run, options->force);
+    config_free(config);
+    return code;
 }
 
 static int command_reindex(const struct command_options *options)
@@ -125,6 +138,8 @@ static int command_volume(const struct command_options *options)
 
 static const struct options_command main_commands[] = {
     {"run", .help = "file what is recorded, until SIGTERM or SIGINT", .run = command_run},
+    {"reconcile", .help = "have the running indexer hold catalog and volumes against each other",
+        .run = command_reconcile},
     {"reindex", .help = "make the catalog anew from the bare volumes", .run = command_reindex},
     {"verify", "[CAMERA[/STREAM]]", 0, 1, "read filed footage again and name the damaged moments",
         .run = command_verify},
@@ -140,6 +155,9 @@ static const struct options_option main_options[] = {
     {"data", .argument = "DIR", TO(source.data),
         .help = "default of database, cache, volume and runtime"},
     {"runtime", .argument = "DIR", TO(source.runtime), .help = "where the control socket is made"},
+    {"dry-run", .commands = "reconcile", TO(dry_run), .help = "only tell what would be changed"},
+    {"force", .commands = "reconcile", TO(force),
+        .help = "even if more than half of a volume's files are gone"},
     {"unseal", .argument = "ID", .commands = "verify", TO(unseal),
         .help = "write one segment as the recorder wrote it instead"},
     {"output", 'o', "FILE", "verify", TO(output), .help = "where to; it must not be there yet"},

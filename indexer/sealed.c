@@ -7,7 +7,12 @@
 #include "lib/core/alloc.h"
 #include "lib/core/timeutil.h"
 #include "lib/media/cache.h"
+#include "lib/media/catalog_tracks.h"
 #include "lib/media/samples.h"
+
+enum {
+    SEALED_CODEC_ANY = 1, // in place of a codec's id, as long as the catalog was not asked
+};
 
 // The end of the year 9999.
 #define SEALED_UTC_US_MAX (INT64_C(253402300799) * US_PER_SECOND)
@@ -27,6 +32,7 @@ void sealed_summarize(const struct media_segment *media, const struct mp4_layout
         const struct media_track *track = &media->tracks[i];
         struct catalog_track *summary = track->kind == MEDIA_VIDEO ? &row->video : &row->audio;
         track_summarize(track, &summary->summary);
+        summary->codec_id = SEALED_CODEC_ANY;
     }
     sample_table_encode(media, packed);
 }
@@ -82,7 +88,12 @@ int sealed_load(struct sealed *sealed, int fd, uint64_t size, const char *key, c
         .key = xstrdup(key),
     };
     sealed_summarize(&sealed->media, &sealed->layout, &sealed->row, &sealed->packed);
-    return 0;
+    sealed->jump_us = segtime_jump_us(&sealed->media);
+    if (catalog_tracks_valid(&sealed->row))
+        return 0;
+    *cause = xstrdup("its counts can not be those of a file");
+    sealed_fini(sealed);
+    return -1;
 }
 
 void sealed_fini(struct sealed *sealed)
@@ -90,6 +101,16 @@ void sealed_fini(struct sealed *sealed)
     media_segment_fini(&sealed->media);
     catalog_segment_fini(&sealed->row);
     buf_fini(&sealed->packed);
+}
+
+void sealed_forget_samples(struct sealed *sealed)
+{
+    for (size_t i = 0; i < sealed->media.track_count; i++) {
+        struct media_track *track = &sealed->media.tracks[i];
+        free(track->samples);
+        track->samples = NULL;
+        track->sample_count = track->sample_capacity = 0;
+    }
 }
 
 // --- Into the catalog ---
@@ -131,7 +152,7 @@ static enum catalog_status sealed_commit_run(
         .start_us = row->start_us,
         .next_start_us = row->end_us,
         .next_media_us = media_end_us,
-        .jump_us = segtime_jump_us(&sealed->media),
+        .jump_us = sealed->jump_us,
     };
     return catalog_run_put(catalog, &run, cause);
 }

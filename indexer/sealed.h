@@ -17,6 +17,7 @@ struct sealed {
     struct buf packed;
     int64_t media_start_us; // on the run's media clock
     int64_t media_duration_us;
+    int64_t jump_us; // segtime_jump_us()
 };
 
 // Reads the open file of `size` bytes. `key`, its name in the volume, goes into the row. Of a file
@@ -24,6 +25,9 @@ struct sealed {
 // set: it is not a segment, or not a sealed one. Release with sealed_fini() after success.
 int sealed_load(struct sealed *sealed, int fd, uint64_t size, const char *key, char **cause);
 void sealed_fini(struct sealed *sealed);
+
+// Releases the samples, which row and packed table can do without.
+void sealed_forget_samples(struct sealed *sealed);
 
 // Fills what of a row follows from the samples, and appends the packed table.
 void sealed_summarize(const struct media_segment *media, const struct mp4_layout *layout,

@@ -19,6 +19,7 @@
 #include "indexer/lockfile.h"
 #include "indexer/marks.h"
 #include "indexer/purge.h"
+#include "indexer/reconcile.h"
 #include "indexer/status.h"
 #include "indexer/storage.h"
 #include "indexer/watch.h"
@@ -60,6 +61,7 @@ struct service {
     ev_timer drain_event;
     int64_t awake_us;       // when the loop's current turn began
     int64_t drain_until_us; // monotonic, once it stops
+    bool ran;
 };
 
 // --- Events ---
@@ -87,6 +89,7 @@ static void service_tick_cb(struct ev_loop *loop, ev_timer *event, int revents)
     expiry_tick(service->indexer.expiry, now_us);
     ingest_tick(service->indexer.ingest, now_us);
     cachesync_tick(service->sync, now_us);
+    reconcile_tick(service->indexer.reconcile, now_us);
     marks_tick(service->indexer.marks, now_us);
     heartbeat_beat(&service->heartbeat, now_us);
 }
@@ -123,7 +126,8 @@ static void service_request(struct ctl_request *request, void *arg)
     if (strcmp(command, "status") == 0)
         ctl_reply(request, status_json(&service->indexer));
     else if (!marks_request(service->indexer.marks, request) &&
-             !enrol_request(service->enrol, request))
+             !enrol_request(service->enrol, request) &&
+             !reconcile_request(service->indexer.reconcile, request))
         ctl_fail(request, "unknown_command", "command", "there is no command \"%s\"", command);
 }
 
@@ -219,6 +223,7 @@ static void service_stop(struct service *service, int signal_number)
     }
     log_info("stopping (%s)", strsignal(signal_number));
     service->indexer.stopping = true;
+    reconcile_stop(service->indexer.reconcile);
     service->drain_until_us = time_monotonic_us() + SERVICE_DRAIN_US_MAX;
     ev_timer_stop(loop, &service->tick_event);
     ev_timer_init(&service->drain_event, service_drain_cb, 0, SERVICE_DRAIN_S);
@@ -284,6 +289,7 @@ static int service_open(struct service *service, char **cause)
     indexer->ingest = ingest_new(indexer);
     indexer->expiry = expiry_new(indexer);
     indexer->marks = marks_new(indexer);
+    indexer->reconcile = reconcile_new(indexer);
     service->sync = cachesync_new(indexer);
     service->enrol = enrol_new(indexer);
     service->watch = watch_new(config->storage.cache, ingest_changed, indexer->ingest, cause);
@@ -366,6 +372,8 @@ void service_run(struct service *service)
 {
     log_info("indexing %s", service->config->storage.cache);
     watch_scan(service->watch);
+    reconcile_start(service->indexer.reconcile);
+    service->ran = true;
     ev_run(service->indexer.loop, 0);
 }
 
@@ -401,8 +409,11 @@ void service_free(struct service *service)
     struct worker *worker = indexer->cache_worker;
     indexer->cache_worker = NULL;
     worker_free(worker);
+    reconcile_end(indexer->reconcile);
     // The writing handle is to be the last to close: then SQLite empties its log.
     catalog_close(indexer->catalog);
+    if (service->ran)
+        reconcile_note_stop(indexer->reconcile);
     committer_free(indexer->committer, service_drop);
     if (service->server != NULL)
         ctl_server_dispatch(service->server); // what the last round has answered
@@ -415,6 +426,7 @@ void service_free(struct service *service)
     expiry_free(indexer->expiry);
     ingest_free(indexer->ingest);
     announce_free(indexer->announce);
+    reconcile_free(indexer->reconcile);
     if (service->lock >= 0)
         close(service->lock);
     heartbeat_close(&service->heartbeat);

@@ -9,6 +9,7 @@
 #include "indexer/expiry.h"
 #include "indexer/ingest.h"
 #include "indexer/ingest_stream.h"
+#include "indexer/reconcile.h"
 #include "indexer/storage.h"
 #include "indexer/worker.h"
 #include "lib/core/config.h"
@@ -60,7 +61,7 @@ json_t *status_json(const struct indexer *indexer)
     ingest_measure(indexer->ingest, time_now_us(), &cache);
     return json_pack(
         "{s:s, s:s, s:I, s:I, s:o, s:o, s:I, s:{s:I, s:I, s:I}, s:I, s:I, s:f, s:f, s:f,"
-        " s:f, s:f, s:o, s:o, s:o, s:o, s:o, s:o}",
+        " s:f, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
         "node", indexer->config->node, "version", KEEPFRAME_VERSION, "committed",
         (json_int_t)figures->committed, "committed_bytes", (json_int_t)figures->committed_bytes,
         "quarantined", status_tally(&figures->quarantined), "deleted",
@@ -76,5 +77,6 @@ json_t *status_json(const struct indexer *indexer)
         status_seconds(figures->loop_delay_us_max), "volumes",
         storage_volumes_json(indexer->storage), "streams", status_streams(indexer), "locked",
         expiry_locked_json(indexer->expiry), "alarms", status_alarms(indexer), "warnings",
-        expiry_warnings_json(indexer->expiry), "announced", announce_status(indexer->announce));
+        expiry_warnings_json(indexer->expiry), "announced", announce_status(indexer->announce),
+        "reconcile", reconcile_status(indexer->reconcile));
 }

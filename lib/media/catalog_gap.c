@@ -107,7 +107,7 @@ static int64_t gap_overlap_us(const struct catalog_gap *gap, const struct catalo
     return end_us - start_us;
 }
 
-// Both ascend; outages do not overlap, so that one that ends before a gap explains no later one.
+// Both ascend; one that ends before a gap explains no later one.
 static void gaps_explain(struct catalog_gap *gaps, size_t count,
     const struct catalog_outage *outages, size_t outage_count)
 {
@@ -126,6 +126,29 @@ static void gaps_explain(struct catalog_gap *gaps, size_t count,
             memcpy(gaps[i].detail, outages[j].detail, sizeof(gaps[i].detail));
         }
     }
+}
+
+// What explains the gaps: outages, and files that are missing. Ascending by start.
+static int gap_compare_outages(const void *left, const void *right)
+{
+    int64_t a = ((const struct catalog_outage *)left)->start_us;
+    int64_t b = ((const struct catalog_outage *)right)->start_us;
+    return a < b ? -1 : a > b;
+}
+
+static enum catalog_status gap_causes(
+    const struct gap_walk *walk, struct catalog_outage **outages, size_t *count, char **cause)
+{
+    int64_t start_us = walk->gaps[0].start_us, end_us = walk->gaps[walk->count - 1].end_us;
+    enum catalog_status status = catalog_outages_in(
+        walk->catalog, walk->stream_id, start_us, end_us, 0, outages, count, cause);
+    size_t before = *count;
+    if (status == CATALOG_OK)
+        status = catalog_missing_in(
+            walk->catalog, walk->stream_id, start_us, end_us, outages, count, cause);
+    if (*count > before && before > 0)
+        qsort(*outages, *count, sizeof(**outages), gap_compare_outages);
+    return status;
 }
 
 // The stream's first and last moment; *goes_on: an outage has begun since.
@@ -186,9 +209,9 @@ enum catalog_status catalog_gaps(struct catalog *catalog, int64_t stream_id, int
     if (status == CATALOG_NONE)
         status = CATALOG_OK;
     if (status == CATALOG_OK && walk.count > 0)
-        status = catalog_outages_in(catalog, stream_id, walk.gaps[0].start_us,
-            walk.gaps[walk.count - 1].end_us, 0, &outages, &outage_count, cause);
+        status = gap_causes(&walk, &outages, &outage_count, cause);
     if (status != CATALOG_OK) {
+        free(outages);
         free(walk.gaps);
         return status;
     }

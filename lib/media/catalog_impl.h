@@ -65,6 +65,20 @@ enum catalog_status catalog_outage_run_ended(
 enum catalog_status catalog_outage_footage(
     struct catalog *catalog, const struct catalog_segment *segment, char **cause);
 
+// --- catalog_missing.c ---
+
+// Remembers a segment whose row goes; forgets one whose row comes.
+enum catalog_status catalog_missing_put(
+    struct catalog *catalog, const struct catalog_segment *segment, int64_t now_us, char **cause);
+enum catalog_status catalog_missing_found(
+    struct catalog *catalog, const struct catalog_segment *segment, char **cause);
+
+// Appends what is missing of a stream in [start_us, end_us) to an array of outages, neighbours as
+// one, ascending.
+struct catalog_outage;
+enum catalog_status catalog_missing_in(struct catalog *catalog, int64_t stream_id, int64_t start_us,
+    int64_t end_us, struct catalog_outage **outages, size_t *count, char **cause);
+
 // --- catalog_segment.c ---
 
 // Starts the search for the spans (start, duration) of a stream's segments that intersect

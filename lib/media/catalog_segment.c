@@ -12,6 +12,7 @@
 #include "lib/core/log.h"
 #include "lib/core/timeutil.h"
 #include "lib/media/catalog_impl.h"
+#include "lib/media/catalog_missing.h"
 #include "lib/media/catalog_tracks.h"
 
 // The joins are crossed so that the rows of `segment` are found by the search alone.
@@ -390,6 +391,8 @@ enum catalog_status catalog_segment_add(
         status = segment_insert(catalog, segment, key, cause);
     if (status == CATALOG_OK)
         status = catalog_outage_footage(catalog, segment, cause);
+    if (status == CATALOG_OK)
+        status = catalog_missing_found(catalog, segment, cause);
     return status;
 }
 
@@ -424,6 +427,23 @@ enum catalog_status catalog_segment_discard(struct catalog *catalog,
         status = catalog_db_run(&catalog->db, cause,
             "INSERT INTO garbage (volume_id, key, bytes, reason) VALUES (?, ?, ?, ?)", "itit",
             row.volume_id, row.key, (int64_t)row.size_bytes, reason);
+    if (status == CATALOG_OK)
+        status = catalog_total_remove(catalog, &row, cause);
+    catalog_segment_fini(&row);
+    return status;
+}
+
+enum catalog_status catalog_missing_add(struct catalog *catalog, int64_t stream_id, int64_t run,
+    uint32_t number, int64_t now_us, char **cause)
+{
+    *cause = NULL;
+    struct catalog_segment row;
+    enum catalog_status status = catalog_segment_find(catalog, stream_id, run, number, &row, cause);
+    if (status != CATALOG_OK)
+        return status;
+    status = segment_delete(catalog, &row, cause);
+    if (status == CATALOG_OK)
+        status = catalog_missing_put(catalog, &row, now_us, cause);
     if (status == CATALOG_OK)
         status = catalog_total_remove(catalog, &row, cause);
     catalog_segment_fini(&row);

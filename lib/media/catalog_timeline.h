@@ -21,7 +21,8 @@ void catalog_timeline_bounds(int64_t start_us, int64_t end_us, size_t buckets, i
 struct catalog_gap {
     int64_t start_us;
     int64_t end_us;
-    char reason[32];  // of the outage that explains most of it; empty where none is known
+    char reason[32];  // of the outage that explains most of it, or CATALOG_MISSING_REASON; empty
+                      // where none is known
     char detail[256]; // of that outage
 };
 

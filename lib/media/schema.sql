@@ -197,6 +197,29 @@ CREATE TABLE lock (
     posted_expires_us INTEGER    -- as it came first
 ) STRICT;
 
+-- Segments whose file has gone from its volume without our doing. Adding the segment again removes
+-- its row here.
+CREATE TABLE missing (
+    stream_id INTEGER NOT NULL REFERENCES stream (id),
+    run       INTEGER NOT NULL,
+    number    INTEGER NOT NULL,
+    start_us  INTEGER NOT NULL,
+    end_us    INTEGER NOT NULL,
+    volume_id INTEGER NOT NULL REFERENCES volume (id),
+    key       TEXT NOT NULL,
+    bytes     INTEGER NOT NULL,
+    found_us  INTEGER NOT NULL, -- when that was noticed
+    PRIMARY KEY (stream_id, run, number)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX missing_time ON missing (stream_id, start_us);
+
+-- Numbers that the indexer keeps for itself, by name.
+CREATE TABLE mark (
+    name  TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- Files that no row points at any more and that are still to be unlinked.
 CREATE TABLE garbage (
     id        INTEGER PRIMARY KEY,

@@ -5,6 +5,7 @@
 #include "lib/media/catalog_event.h"
 #include "lib/media/catalog_impl.h"
 #include "lib/media/catalog_lock.h"
+#include "lib/media/catalog_missing.h"
 #include "lib/media/catalog_outage.h"
 #include "lib/media/catalog_storage.h"
 #include "lib/media/catalog_timeline.h"
@@ -37,6 +38,10 @@ static void call_writing(struct fixture *fixture)
     CHECK(catalog_runs_expire(catalog, fixture->stream_id, NOON_US, &cause));
     CHECK(catalog_outages_expire(catalog, fixture->stream_id, NOON_US, &cause));
     CHECK(catalog_frames_put(catalog, &segment, "x", 1, &cause));
+    CHECK(catalog_missing_add(
+        catalog, segment.stream_id, segment.run, segment.number, NOON_US, &cause));
+    CHECK(catalog_missing_expire(catalog, fixture->stream_id, NOON_US, &cause));
+    CHECK(catalog_mark_put(catalog, "mark", 1, &cause));
     CHECK(catalog_commit(catalog, &cause));
     CHECK(catalog_frames_expire(catalog, &cause));
     catalog_segment_fini(&segment);
@@ -102,6 +107,11 @@ static void call_reading(struct fixture *fixture)
     catalog_codec_fini(&codec);
     CHECK(catalog_run_get(catalog, fixture->stream_id, 1774950000000, &run, &cause));
     struct catalog_open_run *runs;
+    struct catalog_missing *missing;
+    int64_t mark;
+    CHECK(catalog_missing(catalog, &missing, &count, &cause));
+    free(missing);
+    CHECK(catalog_mark_get(catalog, "mark", &mark, &cause));
     CHECK(catalog_runs_open(catalog, &runs, &count, &cause));
     free(runs);
     CHECK(catalog_volumes(catalog, &volumes, &count, &cause));
@@ -134,7 +144,7 @@ static void call_figures(struct fixture *fixture)
 
 // Tables that stay small, or all of which is asked for.
 static const char *const small_tables[] = {"stream", "volume", "stream_total", "volume_total",
-    "lock", "garbage", "gone", "used", "CONSTANT ROW"};
+    "lock", "garbage", "missing", "gone", "used", "CONSTANT ROW"};
 
 static bool is_small(const char *table)
 {
@@ -212,7 +222,8 @@ static void no_statement_goes_over_all_segments(void **state)
     // (PRAGMA journal_mode and user_version) and the second of the two that events are searched by.
     static const char *const sources[] = {"catalog.c", "catalog_stretch.c", "catalog_segment.c",
         "catalog_total.c", "catalog_garbage.c", "catalog_outage.c", "catalog_timeline.c",
-        "catalog_gap.c", "catalog_storage.c", "catalog_event.c", "catalog_lock.c"};
+        "catalog_gap.c", "catalog_storage.c", "catalog_event.c", "catalog_lock.c",
+        "catalog_missing.c"};
     size_t expected = 1 + 2;
     for (size_t i = 0; i < ARRAY_LENGTH(sources); i++)
         expected += statements_in(sources[i]);
