@@ -205,15 +205,15 @@ static void daemon_apply_item(struct daemon *daemon, const struct reload_item *i
 
 static void daemon_set_environments(struct daemon *daemon)
 {
-    char **plain = daemon->plain_environment, **secret = daemon->secret_environment;
-    daemon->plain_environment = environment_new(daemon->config, false);
-    daemon->secret_environment = environment_new(daemon->config, true);
-    daemon->host.environment = daemon->secret_environment;
-    service_set_environment(daemon->indexer, daemon->plain_environment);
-    service_set_environment(daemon->webui, daemon->secret_environment);
-    hooks_set_environment(daemon->hooks, daemon->secret_environment);
-    environment_free(plain);
-    environment_free(secret);
+    char **full = daemon->full_environment, **clean = daemon->clean_environment;
+    daemon->full_environment = environment_new(daemon->config, false);
+    daemon->clean_environment = environment_new(daemon->config, true);
+    daemon->host.environment = daemon->clean_environment;
+    service_set_environment(daemon->indexer, daemon->full_environment);
+    service_set_environment(daemon->webui, daemon->clean_environment);
+    hooks_set_environment(daemon->hooks, daemon->clean_environment);
+    environment_free(full);
+    environment_free(clean);
 }
 
 static void daemon_apply_services(struct daemon *daemon, const struct config *before)
@@ -440,8 +440,8 @@ static void daemon_fini(struct daemon *daemon)
     disabled_fini(&daemon->disabled);
     service_free(daemon->indexer);
     service_free(daemon->webui);
-    environment_free(daemon->plain_environment);
-    environment_free(daemon->secret_environment);
+    environment_free(daemon->full_environment);
+    environment_free(daemon->clean_environment);
     config_free(daemon->config);
     for (int i = 0; i < 2; i++) {
         if (daemon->lock_fds[i] >= 0)
@@ -457,7 +457,7 @@ void daemon_make_parts(struct daemon *daemon)
     daemon->hooks = hooks_new(daemon->loop, daemon_part_idle, daemon);
     daemon_make_services(daemon);
     daemon_set_environments(daemon);
-    daemon->probes = probes_new(daemon->loop, (char *const *const *)&daemon->secret_environment);
+    daemon->probes = probes_new(daemon->loop, (char *const *const *)&daemon->clean_environment);
     daemon->upgrade = upgrade_new(daemon, daemon->argv);
     daemon_set_patiences(daemon);
     loopmeter_start(&daemon->meter, daemon->loop);

@@ -33,8 +33,8 @@ struct daemon {
     struct hooks *hooks;
     struct service *indexer;
     struct service *webui;
-    char **plain_environment;  // of the indexer
-    char **secret_environment; // of the others, without secrets
+    char **full_environment;  // of the indexer
+    char **clean_environment; // of the others, without secrets
     struct ctl_server *control;
     int control_fd; // its listening socket, while a supervisor before us has left it; else -1
     struct probes *probes;

@@ -189,7 +189,7 @@ static void reloader_check_start(struct reloader *reloader)
     char *const argv[] = {config->ffmpeg.path, (char *)"-version", NULL};
     const struct child_spec spec = {
         .argv = argv,
-        .environment = reloader->daemon->secret_environment,
+        .environment = reloader->daemon->clean_environment,
         .death_signal = SIGKILL,
         .error = reloader_check_line_cb, // its stdout goes the same way
         .end = reloader_check_end_cb,
