@@ -8,6 +8,7 @@
 #include "indexer/tally.h"
 
 struct announce;
+struct cacheroom;
 struct catalog;
 struct commit;
 struct committer;
@@ -16,6 +17,7 @@ struct ev_loop;
 struct expiry;
 struct ingest;
 struct marks;
+struct outlook;
 struct reconcile;
 struct storage;
 struct worker;
@@ -38,7 +40,9 @@ struct indexer {
     struct catalog *catalog; // for reading, the loop's
     struct committer *committer;
     struct worker *cache_worker; // what blocks on the cache: syncs, names that go
+    struct cacheroom *cacheroom; // that it never fills
     struct storage *storage;     // the volumes
+    struct outlook *outlook;     // how long they will do
     struct ingest *ingest;
     struct expiry *expiry;
     struct marks *marks; // events and locks

@@ -532,7 +532,7 @@ void ingest_tick(struct ingest *ingest, int64_t now_us)
     }
 }
 
-const struct ingest_stream *ingest_stream_at(const struct ingest *ingest, size_t index)
+struct ingest_stream *ingest_stream_at(const struct ingest *ingest, size_t index)
 {
     return index < ingest->stream_count ? ingest->streams[index] : NULL;
 }

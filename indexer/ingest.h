@@ -35,7 +35,7 @@ struct ingest_figures {
 };
 
 // The stream of that index, NULL behind the last one.
-const struct ingest_stream *ingest_stream_at(const struct ingest *ingest, size_t index);
+struct ingest_stream *ingest_stream_at(const struct ingest *ingest, size_t index);
 
 void ingest_measure(const struct ingest *ingest, int64_t now_us, struct ingest_figures *figures);
 

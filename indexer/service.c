@@ -9,6 +9,7 @@
 #include <ev.h>
 
 #include "indexer/announce.h"
+#include "indexer/cacheroom.h"
 #include "indexer/cachesync.h"
 #include "indexer/committer.h"
 #include "indexer/enrol.h"
@@ -18,6 +19,7 @@
 #include "indexer/ingest.h"
 #include "indexer/lockfile.h"
 #include "indexer/marks.h"
+#include "indexer/outlook.h"
 #include "indexer/purge.h"
 #include "indexer/reconcile.h"
 #include "indexer/status.h"
@@ -87,8 +89,10 @@ static void service_tick_cb(struct ev_loop *loop, ev_timer *event, int revents)
     int64_t now_us = time_monotonic_us();
     storage_tick(service->indexer.storage, now_us);
     expiry_tick(service->indexer.expiry, now_us);
+    outlook_tick(service->indexer.outlook, now_us);
     ingest_tick(service->indexer.ingest, now_us);
     cachesync_tick(service->sync, now_us);
+    cacheroom_tick(service->indexer.cacheroom, now_us);
     reconcile_tick(service->indexer.reconcile, now_us);
     marks_tick(service->indexer.marks, now_us);
     heartbeat_beat(&service->heartbeat, now_us);
@@ -286,11 +290,13 @@ static int service_open(struct service *service, char **cause)
         return -1;
     indexer->cache_worker = worker_new(indexer->loop, "cache");
     indexer->storage = storage_new(indexer);
+    indexer->outlook = outlook_new(indexer);
     indexer->ingest = ingest_new(indexer);
     indexer->expiry = expiry_new(indexer);
     indexer->marks = marks_new(indexer);
     indexer->reconcile = reconcile_new(indexer);
     service->sync = cachesync_new(indexer);
+    indexer->cacheroom = cacheroom_new(indexer);
     service->enrol = enrol_new(indexer);
     service->watch = watch_new(config->storage.cache, ingest_changed, indexer->ingest, cause);
     if (service->watch == NULL)
@@ -347,6 +353,7 @@ static void service_init_figures(struct figures *figures)
     for (int reason = RETENTION_KEEP + 1; reason < RETENTION_REASON_COUNT; reason++)
         tally_add(&figures->deleted, retention_reason_name(reason), 0);
     tally_add(&figures->deleted, "empty", 0);
+    tally_add(&figures->deleted, "cache_full", 0);
 }
 
 struct service *service_new(const struct config_source *source, struct config *config, char **cause)
@@ -421,8 +428,10 @@ void service_free(struct service *service)
     marks_free(indexer->marks);
     watch_free(service->watch);
     cachesync_free(service->sync);
+    cacheroom_free(indexer->cacheroom);
     enrol_free(service->enrol);
     storage_free(indexer->storage);
+    outlook_free(indexer->outlook);
     expiry_free(indexer->expiry);
     ingest_free(indexer->ingest);
     announce_free(indexer->announce);

@@ -5,10 +5,12 @@
 #include <string.h>
 
 #include "indexer/announce.h"
+#include "indexer/cacheroom.h"
 #include "indexer/committer.h"
 #include "indexer/expiry.h"
 #include "indexer/ingest.h"
 #include "indexer/ingest_stream.h"
+#include "indexer/outlook.h"
 #include "indexer/reconcile.h"
 #include "indexer/storage.h"
 #include "indexer/worker.h"
@@ -49,6 +51,7 @@ static json_t *status_alarms(const struct indexer *indexer)
     json_t *alarms = json_array();
     storage_add_alarms(indexer->storage, alarms);
     expiry_add_alarms(indexer->expiry, alarms);
+    cacheroom_add_alarms(indexer->cacheroom, alarms);
     if (committer_trouble(indexer->committer) != NULL)
         json_array_append_new(alarms, json_string(committer_trouble(indexer->committer)));
     return alarms;
@@ -61,7 +64,7 @@ json_t *status_json(const struct indexer *indexer)
     ingest_measure(indexer->ingest, time_now_us(), &cache);
     return json_pack(
         "{s:s, s:s, s:I, s:I, s:o, s:o, s:I, s:{s:I, s:I, s:I}, s:I, s:I, s:f, s:f, s:f,"
-        " s:f, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+        " s:f, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
         "node", indexer->config->node, "version", KEEPFRAME_VERSION, "committed",
         (json_int_t)figures->committed, "committed_bytes", (json_int_t)figures->committed_bytes,
         "quarantined", status_tally(&figures->quarantined), "deleted",
@@ -75,8 +78,8 @@ json_t *status_json(const struct indexer *indexer)
         "cache_sync_seconds_max", status_seconds(figures->sync_us_max), "filing_seconds_max",
         status_seconds(figures->filing_us_max), "loop_delay_seconds",
         status_seconds(figures->loop_delay_us_max), "volumes",
-        storage_volumes_json(indexer->storage), "streams", status_streams(indexer), "locked",
-        expiry_locked_json(indexer->expiry), "alarms", status_alarms(indexer), "warnings",
-        expiry_warnings_json(indexer->expiry), "announced", announce_status(indexer->announce),
-        "reconcile", reconcile_status(indexer->reconcile));
+        storage_volumes_json(indexer->storage), "storage", outlook_json(indexer->outlook),
+        "streams", status_streams(indexer), "locked", expiry_locked_json(indexer->expiry), "alarms",
+        status_alarms(indexer), "warnings", expiry_warnings_json(indexer->expiry), "announced",
+        announce_status(indexer->announce), "reconcile", reconcile_status(indexer->reconcile));
 }

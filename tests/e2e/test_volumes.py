@@ -43,6 +43,8 @@ def test_a_full_volume_spills_to_the_next_and_nothing_is_deleted(lab):
                        lambda: len(keepframe.volume_files(volume=keepframe.video)) >= 2)
     deleted = keepframe.ask_indexer("status")["result"]["deleted"]
     assert set(deleted.values()) == {0}
+    outlook = keepframe.ask_indexer("status")["result"]["storage"]
+    assert outlook["full_days"] is None and outlook["hours"] == 0, "nothing is known yet"
     volumes = volumes_of(keepframe)
     assert volumes[str(small)]["free_bytes"] >= 16 * 2**20, "min_free was touched"
     assert volumes[str(small)]["segments"] and volumes[str(keepframe.video)]["writable"]
@@ -212,3 +214,36 @@ def test_locked_footage_stays_until_the_lock_is_gone(lab, release):
         keepframe.ask_indexer("lock_renew", id=lock["id"], expires=format_utc(now + 3_000_000))
     keepframe.wait_for("it has gone too", lambda: first.id not in {
         row.id for row in keepframe.sealed("yard")}, timeout=120)
+
+
+def test_a_full_cache_gives_up_the_oldest_by_name_before_recording_stops(lab):
+    camera = lab.camera(BUSY)
+    keepframe = lab.keepframe()
+    keepframe.cache = lab.small_disk(12)
+    keepframe.configure(
+        {"busy": {"url": camera.url("busy")}}, recording={"segment": "2s"},
+        storage={"cache": str(keepframe.cache), "volumes": [{"path": str(keepframe.video)}]})
+    keepframe.start().wait_ready()
+    run = keepframe.wait_sealed("busy", 1)[0].run
+    away = keepframe.folder / "away"
+    keepframe.video.rename(away)
+    given_up = keepframe.wait_for("footage is given up",
+                                  lambda: keepframe.log_lines("is given up"), timeout=120)
+    keepframe.wait_for("health says so", lambda: any("given up" in reason for reason in
+                       keepframe.get("/healthz").json.get("reasons", [])))
+    away.rename(keepframe.video)
+    known = len(keepframe.sealed("busy"))
+    keepframe.wait_for("what was left is filed, and what comes",
+                       lambda: len(keepframe.sealed("busy")) >= known + 3)
+    rows = keepframe.sealed("busy")
+    assert {row.run for row in rows} == {run}, "the recorder was restarted"
+    lines = keepframe.log_lines("is given up")
+    named = {line.split("/main/")[1].split()[0] for line in lines}
+    status = keepframe.ask_indexer("status")["result"]
+    assert status["deleted"]["cache_full"] == len(lines) == len(named) >= len(given_up)
+    numbers = {row.number for row in rows} | {int(name.split("-")[1]) for name in named}
+    assert numbers == set(range(max(numbers) + 1)), "something is gone that was not named"
+    # The oldest went: what was filed after the volume came back is younger than all of them.
+    assert max(int(name.split("-")[1]) for name in named) < rows[-3].number
+    keepframe.stop()
+    assert_rows_and_files_agree(keepframe, keepframe.video)
