@@ -52,6 +52,7 @@ struct layout_stream {
     struct reply_stream stream;
     struct layout *layout;
     struct vfile_reader *reader;
+    struct hold *hold;
 };
 
 static const struct sample_table *layout_table(void *arg, size_t segment, char **cause)
@@ -94,12 +95,22 @@ static enum reply_load layout_stream_load(
 static void layout_stream_free(struct reply_stream *stream)
 {
     struct layout_stream *from = (struct layout_stream *)stream;
+    hold_end(from->hold);
     vfile_reader_free(from->reader);
     layout_release(from->layout);
     free(from);
 }
 
-struct reply_stream *layout_stream(struct layout *layout)
+// The segments that the file is made of, those with the lead-in too.
+static struct hold *layout_hold(const struct layout *layout, struct holds *holds)
+{
+    const struct vfile_info *info = vfile_info(layout->file);
+    const struct footage *footage = &layout->footage;
+    return holds_begin(holds, footage->camera, footage->stream,
+        footage->segments[info->first].start_us, footage->segments[info->last].end_us);
+}
+
+struct reply_stream *layout_stream(struct layout *layout, struct holds *holds)
 {
     struct layout_stream *stream = xcalloc(1, sizeof(*stream));
     stream->stream = (struct reply_stream){
@@ -111,6 +122,7 @@ struct reply_stream *layout_stream(struct layout *layout)
     layout_retain(layout);
     stream->layout = layout;
     stream->reader = vfile_reader_new(layout->file);
+    stream->hold = layout_hold(layout, holds);
     return &stream->stream;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "webui/footage.h"
+#include "webui/holds.h"
 #include "webui/reply.h"
 
 // What a layout was asked for with.
@@ -31,8 +32,8 @@ struct layout *layout_new(
 void layout_retain(struct layout *layout);
 void layout_release(struct layout *layout); // NULL is legal; in any thread
 
-// The stream of its bytes; takes a reference of its own.
-struct reply_stream *layout_stream(struct layout *layout);
+// The stream of its bytes; takes a reference of its own, and holds the footage while it is there.
+struct reply_stream *layout_stream(struct layout *layout, struct holds *holds);
 
 // How the file gets at tables and files, in the I/O thread. `arg` must outlive the result.
 struct layout_access {

@@ -285,7 +285,8 @@ static void playback_name_file(struct reply *reply, const struct layout *layout,
         (info->duration_us + US_PER_SECOND / 2) / US_PER_SECOND);
 }
 
-static void playback_answer(struct reply *reply, struct layout *layout, bool download)
+static void playback_answer(
+    struct worker *worker, struct reply *reply, struct layout *layout, bool download)
 {
     const struct vfile_info *info = vfile_info(layout->file);
     char text[TIME_TEXT_SIZE];
@@ -299,7 +300,7 @@ static void playback_answer(struct reply *reply, struct layout *layout, bool dow
     playback_name_file(reply, layout, download);
     memcpy(reply->etag, layout->etag, sizeof(reply->etag));
     reply->modified_s = layout->modified_s;
-    reply->stream = layout_stream(layout);
+    reply->stream = layout_stream(layout, worker->holds);
 }
 
 void playback_handle(struct worker *worker, const struct request *request, struct reply *reply)
@@ -314,6 +315,6 @@ void playback_handle(struct worker *worker, const struct request *request, struc
             return;
         layouts_keep(worker->layouts, layout);
     }
-    playback_answer(reply, layout, request->values[PLAYBACK_DOWNLOAD].number == 1);
+    playback_answer(worker, reply, layout, request->values[PLAYBACK_DOWNLOAD].number == 1);
     layout_release(layout);
 }

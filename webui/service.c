@@ -17,6 +17,7 @@
 #include "lib/core/notify.h"
 #include "lib/core/timeutil.h"
 #include "webui/asker.h"
+#include "webui/holds.h"
 #include "webui/http.h"
 #include "webui/io.h"
 #include "webui/pulse.h"
@@ -36,6 +37,7 @@ struct service {
     char *listen; // as configured; NULL while the configuration is waited for
     int code;     // for the end
     struct traffic *traffic;
+    struct holds *holds;
     struct worker *worker;
     struct io *io;
     struct asker *asker;
@@ -136,8 +138,9 @@ static int service_open(struct service *service, struct conf *conf, char **cause
 {
     service->listen = xstrdup(conf->listen);
     service->traffic = traffic_new();
-    service->worker = worker_new(conf, service->traffic);
-    service->io = io_start(service->worker, cause);
+    service->holds = holds_new(service->runtime, cause);
+    service->worker = worker_new(conf, service->traffic, service->holds);
+    service->io = service->holds ? io_start(service->worker, cause) : NULL;
     service->asker = service->io ? asker_new(service->runtime, cause) : NULL;
     if (service->asker == NULL)
         return SERVICE_FAILURE;
@@ -284,6 +287,7 @@ static void service_fini(struct service *service)
     pulse_free(service->pulse);
     io_free(service->io);
     worker_free(service->worker);
+    holds_free(service->holds);
     traffic_free(service->traffic);
     free(service->listen);
     free(service->conf_path);

@@ -10,7 +10,7 @@
 #include "webui/recent.h"
 #include "webui/tables.h"
 
-struct worker *worker_new(struct conf *conf, const struct traffic *traffic)
+struct worker *worker_new(struct conf *conf, const struct traffic *traffic, struct holds *holds)
 {
     struct worker *worker = xcalloc(1, sizeof(*worker));
     worker->conf = conf;
@@ -19,6 +19,7 @@ struct worker *worker_new(struct conf *conf, const struct traffic *traffic)
     worker->layouts = layouts_new();
     worker->peers = peers_new();
     worker->traffic = traffic;
+    worker->holds = holds;
     return worker;
 }
 

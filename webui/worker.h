@@ -14,12 +14,13 @@ struct worker {
     struct recents *recents;
     struct layouts *layouts;
     struct peers *peers;
+    struct holds *holds;           // for running downloads
     const struct traffic *traffic; // what the HTTP server has answered
     struct sample_table scratch;   // the table that was handed out last, where nobody keeps it
 };
 
-// Takes the configuration. `traffic` must outlive the worker.
-struct worker *worker_new(struct conf *conf, const struct traffic *traffic);
+// Takes the configuration. `traffic` and `holds` must outlive the worker.
+struct worker *worker_new(struct conf *conf, const struct traffic *traffic, struct holds *holds);
 void worker_free(struct worker *worker);
 
 // Takes a new configuration; what was opened by the old one is closed.
