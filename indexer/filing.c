@@ -74,7 +74,7 @@ static enum filing_result filing_open(struct filing *filing, struct filing_work 
 
 static enum filing_result filing_empty(struct filing *filing)
 {
-    if (!filing->alone)
+    if (!filing->alone && filing->next_birth_us == 0)
         return FILING_OPEN; // its writer is just making it
     if (unlink(filing->path) < 0 && errno != ENOENT)
         return filing_fail(filing, "is empty and can not be removed");
@@ -86,8 +86,15 @@ static enum filing_result filing_parse(struct filing *filing, struct filing_work
     char *cause = NULL;
     cache_reader_init(&work->reader, work->fd);
     work->source = cache_reader_source(&work->reader, (uint64_t)work->info.st_size);
-    if (mp4_read(&work->source, &filing->media, &work->layout, &cause) < 0)
-        return filing_quarantine(filing, work, "unreadable", cause);
+    if (mp4_read(&work->source, &filing->media, &work->layout, &cause) < 0) {
+        if (!work->layout.empty)
+            return filing_quarantine(filing, work, "unreadable", cause);
+        free(cause);
+        return filing_empty(filing);
+    }
+    if (work->layout.foreign)
+        return filing_quarantine(filing, work, "foreign",
+            xstrdup("it is laid out such that sealing could not be undone"));
     filing->skipped = work->layout.skipped;
     for (size_t i = 0; i < filing->media.track_count; i++) {
         const struct media_track *track = &filing->media.tracks[i];

@@ -16,7 +16,7 @@ enum filing_result {
     FILING_OPEN,        // a writer has it open
     FILING_WAITS,       // its start can not be told before its successor comes or the run ends
     FILING_GONE,        // it is not in the cache any more
-    FILING_EMPTY,       // it had no byte and was removed
+    FILING_EMPTY,       // it had no byte of media and was removed
     FILING_QUARANTINED, // it can not be used; `reason` and *cause say why
     FILING_FAILED,      // it can not be done now; *cause says why
 };

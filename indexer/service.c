@@ -347,7 +347,7 @@ static void service_start_events(struct service *service)
 // Counts of zero for the reasons that there may be, so that the first one is seen as an increase.
 static void service_init_figures(struct figures *figures)
 {
-    static const char *const quarantined[] = {"unreadable", "codec", "implausible"};
+    static const char *const quarantined[] = {"unreadable", "foreign", "codec", "implausible"};
     for (size_t i = 0; i < ARRAY_LENGTH(quarantined); i++)
         tally_add(&figures->quarantined, quarantined[i], 0);
     for (int reason = RETENTION_KEEP + 1; reason < RETENTION_REASON_COUNT; reason++)

@@ -116,6 +116,20 @@ void bits_put_number(struct bits_writer *writer, struct bits_model *model, uint6
     bits_learn(model, value);
 }
 
+uint64_t bits_measure_numbers(const uint64_t *values, size_t count)
+{
+    struct bits_model model = {.mean = count > 0 ? values[0] << 8 & UINT32_MAX : 0};
+    uint64_t bits = 0;
+    for (size_t i = 0; i < count; i++) {
+        unsigned parameter = bits_parameter(&model);
+        uint64_t quotient = values[i] >> parameter;
+        bits += quotient < BITS_QUOTIENT_MAX ? quotient + 1 + parameter
+                                             : BITS_QUOTIENT_MAX + 6 + bits_length(values[i]);
+        bits_learn(&model, values[i]);
+    }
+    return bits;
+}
+
 uint64_t bits_get_number(struct bits_reader *reader, struct bits_model *model)
 {
     unsigned parameter = bits_parameter(model);
@@ -175,4 +189,171 @@ uint64_t bits_get_run_number(struct bits_reader *reader, struct bits_model *mode
     uint64_t value = bits_get_number(reader, model) + model->after_zeros;
     model->after_zeros = false;
     return value;
+}
+
+// Lengths of a code for these counts, by pairing the two least again and again (Huffman); counts
+// are evened out until no code is too long.
+static void bits_code_measure(uint64_t counts[BITS_TOKENS], uint8_t lengths[BITS_TOKENS])
+{
+    uint8_t greatest;
+    do {
+        uint64_t weights[BITS_TOKENS];
+        uint16_t members[BITS_TOKENS]; // tokens of each group
+        memset(lengths, 0, BITS_TOKENS);
+        for (unsigned i = 0; i < BITS_TOKENS; i++) {
+            weights[i] = counts[i];
+            members[i] = (uint16_t)(1U << i);
+        }
+        for (;;) {
+            int least = -1, next = -1;
+            for (int i = 0; i < BITS_TOKENS; i++) {
+                if (weights[i] == 0)
+                    continue;
+                if (least < 0 || weights[i] < weights[least]) {
+                    next = least;
+                    least = i;
+                } else if (next < 0 || weights[i] < weights[next]) {
+                    next = i;
+                }
+            }
+            if (next < 0) {
+                if (least >= 0 && (members[least] & (members[least] - 1)) == 0)
+                    lengths[least] = 1; // one token alone
+                break;
+            }
+            members[least] |= members[next];
+            weights[least] += weights[next];
+            weights[next] = 0;
+            for (unsigned i = 0; i < BITS_TOKENS; i++)
+                lengths[i] += members[least] >> i & 1;
+        }
+        greatest = 0;
+        for (unsigned i = 0; i < BITS_TOKENS; i++) {
+            greatest = lengths[i] > greatest ? lengths[i] : greatest;
+            counts[i] = counts[i] > 0 ? counts[i] / 2 + 1 : 0;
+        }
+    } while (greatest > BITS_CODE_MAX);
+}
+
+static unsigned bits_token(const struct bits_code *code, uint64_t value)
+{
+    uint64_t token = value >> code->low;
+    return token < BITS_TOKENS - 1 ? (unsigned)token : BITS_TOKENS - 1;
+}
+
+enum {
+    BITS_LOWS = 5, // numbers of low bits that are tried
+    BITS_BINS = BITS_TOKENS << (BITS_LOWS - 1),
+};
+
+// How numbers are spread, by their bits from `low` on; the last bin has all that is greater.
+struct bits_spread {
+    unsigned low;
+    uint64_t counts[BITS_BINS + 1];
+    uint64_t raws[BITS_BINS + 1]; // bits of the numbers, were they written raw
+};
+
+static void bits_spread_make(struct bits_spread *spread, const uint64_t *values, size_t count)
+{
+    struct bits_model model = {0};
+    uint64_t sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += values[i] < UINT32_MAX ? values[i] : UINT32_MAX;
+    model.mean = count > 0 ? sum / count * 256 : 0;
+    unsigned middle = bits_parameter(&model);
+    *spread = (struct bits_spread){.low = middle > 3 ? middle - 3 : 0};
+    for (size_t i = 0; i < count; i++) {
+        uint64_t bin = values[i] >> spread->low;
+        bin = bin < BITS_BINS ? bin : BITS_BINS;
+        spread->counts[bin]++;
+        spread->raws[bin] += 6 + bits_length(values[i] | 1);
+    }
+}
+
+// Makes the code with `step` more low bits than the spread has. Returns the bits of all numbers.
+static uint64_t bits_code_try(
+    struct bits_code *code, const struct bits_spread *spread, unsigned step)
+{
+    uint64_t counts[BITS_TOKENS] = {0}, evened[BITS_TOKENS], bits = 0;
+    code->low = (uint8_t)(spread->low + step);
+    for (unsigned bin = 0; bin <= BITS_BINS; bin++) {
+        unsigned token = bin >> step;
+        bool raw = token >= BITS_TOKENS - 1;
+        counts[raw ? BITS_TOKENS - 1 : token] += spread->counts[bin];
+        bits += raw ? spread->raws[bin] : spread->counts[bin] * code->low;
+    }
+    memcpy(evened, counts, sizeof(evened));
+    bits_code_measure(evened, code->lengths);
+    for (unsigned i = 0; i < BITS_TOKENS; i++)
+        bits += counts[i] * code->lengths[i];
+    return bits;
+}
+
+uint64_t bits_code_make(struct bits_code *code, const uint64_t *values, size_t count)
+{
+    struct bits_spread spread;
+    uint64_t best = UINT64_MAX;
+    unsigned best_step = 0;
+    bits_spread_make(&spread, values, count);
+    for (unsigned step = 0; step < BITS_LOWS; step++) {
+        uint64_t bits = bits_code_try(code, &spread, step);
+        if (bits < best) {
+            best = bits;
+            best_step = step;
+        }
+    }
+    bits_code_try(code, &spread, best_step);
+    bits_code_open(code);
+    return best;
+}
+
+bool bits_code_open(struct bits_code *code)
+{
+    unsigned next = 0;
+    if (code->low > 32)
+        return false;
+    memset(code->codes, 0, sizeof(code->codes));
+    memset(code->tokens, 0, sizeof(code->tokens));
+    for (unsigned length = 1; length <= BITS_CODE_MAX; length++) {
+        for (unsigned token = 0; token < BITS_TOKENS; token++) {
+            unsigned span = 1U << (BITS_CODE_MAX - length);
+            if (code->lengths[token] != length)
+                continue;
+            if (next + span > sizeof(code->tokens))
+                return false;
+            code->codes[token] = (uint8_t)(next >> (BITS_CODE_MAX - length));
+            memset(code->tokens + next, (int)(length << 4 | token), span);
+            next += span;
+        }
+    }
+    return true;
+}
+
+void bits_put_code(struct bits_writer *writer, const struct bits_code *code, uint64_t value)
+{
+    unsigned token = bits_token(code, value);
+    bits_put(writer, code->codes[token], code->lengths[token]);
+    if (token < BITS_TOKENS - 1)
+        bits_put(writer, value, code->low);
+    else
+        bits_put_raw(writer, value);
+}
+
+uint64_t bits_get_code(struct bits_reader *reader, const struct bits_code *code)
+{
+    uint64_t word = bits_peek(reader);
+    uint8_t entry = code->tokens[word >> (64 - BITS_CODE_MAX)];
+    unsigned length = entry >> 4, token = entry & 0xf;
+    if (length == 0) {
+        reader->failed = true;
+        return 0;
+    }
+    if (token == BITS_TOKENS - 1) {
+        bits_skip(reader, length);
+        return bits_get_raw(reader);
+    }
+    bits_skip(reader, length + code->low);
+    if (code->low == 0)
+        return token;
+    return (uint64_t)token << code->low | word << length >> (64 - code->low);
 }

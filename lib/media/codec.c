@@ -12,7 +12,11 @@ enum {
     ESDS_DESCRIPTOR = 3, // ES_DescrTag (ISO/IEC 14496-1, 7.2.2.1)
     ESDS_DECODER_CONFIG = 4,
     ESDS_DECODER_SPECIFIC = 5,
-    OBJECT_TYPE_AAC = 0x40, // ISO/IEC 14496-3 audio
+    OBJECT_TYPE_MPEG4 = 0x20,   // ISO/IEC 14496-2 video
+    OBJECT_TYPE_AAC = 0x40,     // ISO/IEC 14496-3 audio
+    OBJECT_TYPE_MP3_LOW = 0x69, // ISO/IEC 13818-3
+    OBJECT_TYPE_MP3 = 0x6b,     // ISO/IEC 11172-3
+    OBJECT_TYPE_JPEG = 0x6c,
 };
 
 // A four-character code as text; what is not a letter, digit or hyphen becomes '_'.
@@ -70,6 +74,21 @@ static bool codec_read_hevc(struct mp4_reader config, const char *type, struct c
     return true;
 }
 
+// av01: profile, level and tier, bits a sample (AV1 Codec ISO Media File Format Binding, 2.3 and
+// 5).
+static bool codec_read_av1(struct mp4_reader config, struct codec_info *info)
+{
+    mp4_reader_u8(&config); // marker, version
+    uint8_t profile = mp4_reader_u8(&config);
+    uint8_t flags = mp4_reader_u8(&config);
+    bool high = flags & 0x40, twelve = flags & 0x20;
+    unsigned depth = !high ? 8 : profile >> 5 == 2 && twelve ? 12 : 10;
+    snprintf(info->name, sizeof(info->name), "av01.%u.%02u%c.%02u", profile >> 5, profile & 0x1f,
+        flags & 0x80 ? 'H' : 'M', depth);
+    snprintf(info->family, sizeof(info->family), "av1");
+    return !config.failed;
+}
+
 // Steps into the next descriptor, which must have this tag (ISO/IEC 14496-1, 8.3.3). Its bytes
 // become the reader's end.
 static bool codec_enter_descriptor(struct mp4_reader *reader, uint8_t tag)
@@ -124,7 +143,7 @@ static bool codec_read_audio_config(struct mp4_reader config, struct codec_info 
 }
 
 // esds (ISO/IEC 14496-14, 5.6): the object type, and for AAC its AudioSpecificConfig.
-static bool codec_read_esds(struct mp4_reader esds, struct codec_info *info)
+static bool codec_read_esds(struct mp4_reader esds, const char *type, struct codec_info *info)
 {
     mp4_reader_u32(&esds); // version, flags
     if (!codec_enter_descriptor(&esds, ESDS_DESCRIPTOR))
@@ -143,12 +162,24 @@ static bool codec_read_esds(struct mp4_reader esds, struct codec_info *info)
     mp4_reader_take(&esds, 12); // stream type, buffer size, bit rates
     if (esds.failed)
         return false;
-    if (object != OBJECT_TYPE_AAC) {
-        snprintf(info->name, sizeof(info->name), "mp4a.%02x", object);
+    snprintf(info->name, sizeof(info->name), "%s.%02x", type, object);
+    switch (object) {
+    case OBJECT_TYPE_AAC:
+        return codec_enter_descriptor(&esds, ESDS_DECODER_SPECIFIC) &&
+               codec_read_audio_config(esds, info);
+    case OBJECT_TYPE_MP3:
+    case OBJECT_TYPE_MP3_LOW:
+        snprintf(info->family, sizeof(info->family), "mp3");
+        return true;
+    case OBJECT_TYPE_JPEG:
+        snprintf(info->family, sizeof(info->family), "mjpeg");
+        return true;
+    case OBJECT_TYPE_MPEG4:
+        snprintf(info->family, sizeof(info->family), "mpeg4");
+        return true;
+    default:
         return true;
     }
-    return codec_enter_descriptor(&esds, ESDS_DECODER_SPECIFIC) &&
-           codec_read_audio_config(esds, info);
 }
 
 // The fields of a VisualSampleEntry (ISO/IEC 14496-12, 12.1.3), then its configuration box.
@@ -171,25 +202,77 @@ static bool codec_read_video(
     case MP4_TYPE('h', 'e', 'v', '1'):
         return mp4_box_find(&entry, MP4_TYPE('h', 'v', 'c', 'C'), &box) &&
                codec_read_hevc(box.body, text, info);
+    case MP4_TYPE('a', 'v', '0', '1'):
+        return mp4_box_find(&entry, MP4_TYPE('a', 'v', '1', 'C'), &box) &&
+               codec_read_av1(box.body, info);
+    case MP4_TYPE('m', 'p', '4', 'v'):
+        return mp4_box_find(&entry, MP4_TYPE('e', 's', 'd', 's'), &box) &&
+               codec_read_esds(box.body, text, info);
+    case MP4_TYPE('j', 'p', 'e', 'g'):
+    case MP4_TYPE('m', 'j', 'p', 'a'):
+    case MP4_TYPE('m', 'j', 'p', 'b'):
+        snprintf(info->family, sizeof(info->family), "mjpeg");
+        return true;
     default:
         return true;
     }
+}
+
+// Finds a box of an AudioSampleEntry: behind its fields; behind those of QuickTime's versions 1 and
+// 2; or in QuickTime's wave box.
+static bool codec_find_audio_box(
+    const struct mp4_reader *entry, uint16_t version, uint32_t type, struct mp4_box *box)
+{
+    struct mp4_reader boxes = *entry;
+    struct mp4_box wave;
+    if (mp4_box_find(&boxes, type, box))
+        return true;
+    if (version == 1)
+        mp4_reader_take(&boxes, 16);
+    else if (version == 2)
+        mp4_reader_take(&boxes, 36);
+    return mp4_box_find(&boxes, type, box) ||
+           (mp4_box_find(&boxes, MP4_TYPE('w', 'a', 'v', 'e'), &wave) &&
+               mp4_box_find(&wave.body, type, box));
+}
+
+// dOps (Encapsulation of Opus in ISO Base Media File Format, 4.3.2). Opus is decoded at 48 kHz.
+static bool codec_read_opus(struct mp4_reader config, struct codec_info *info)
+{
+    mp4_reader_u8(&config); // version
+    info->channels = mp4_reader_u8(&config);
+    mp4_reader_take(&config, 9); // pre-skip, input rate, gain, mapping
+    info->sample_rate = 48000;
+    return !config.failed;
 }
 
 // The fields of an AudioSampleEntry (ISO/IEC 14496-12, 12.2.3), then its configuration box.
 static bool codec_read_audio(struct mp4_reader entry, uint32_t type, struct codec_info *info)
 {
     struct mp4_box box;
-    mp4_reader_take(&entry, 16);
+    mp4_reader_take(&entry, 8);
+    uint16_t version = mp4_reader_u16(&entry);
+    mp4_reader_take(&entry, 6);
     info->channels = mp4_reader_u16(&entry);
     mp4_reader_take(&entry, 6);
     info->sample_rate = mp4_reader_u32(&entry) >> 16;
     if (entry.failed)
         return false;
-    if (type != MP4_TYPE('m', 'p', '4', 'a'))
+    switch (type) {
+    case MP4_TYPE('m', 'p', '4', 'a'):
+        return codec_find_audio_box(&entry, version, MP4_TYPE('e', 's', 'd', 's'), &box) &&
+               codec_read_esds(box.body, "mp4a", info);
+    case MP4_TYPE('O', 'p', 'u', 's'):
+        snprintf(info->family, sizeof(info->family), "opus");
+        return codec_find_audio_box(&entry, version, MP4_TYPE('d', 'O', 'p', 's'), &box) &&
+               codec_read_opus(box.body, info);
+    case MP4_TYPE('.', 'm', 'p', '3'):
+        snprintf(info->name, sizeof(info->name), "mp3");
+        snprintf(info->family, sizeof(info->family), "mp3");
         return true;
-    return mp4_box_find(&entry, MP4_TYPE('e', 's', 'd', 's'), &box) &&
-           codec_read_esds(box.body, info);
+    default:
+        return true;
+    }
 }
 
 // Whether a sample entry of this type is video or audio; 0 when that is not known.
@@ -206,9 +289,15 @@ static enum media_kind codec_kind(uint32_t type)
         {MP4_TYPE('a', 'v', '0', '1'), MEDIA_VIDEO},
         {MP4_TYPE('v', 'p', '0', '9'), MEDIA_VIDEO},
         {MP4_TYPE('m', 'p', '4', 'v'), MEDIA_VIDEO},
+        {MP4_TYPE('j', 'p', 'e', 'g'), MEDIA_VIDEO},
+        {MP4_TYPE('m', 'j', 'p', 'a'), MEDIA_VIDEO},
+        {MP4_TYPE('m', 'j', 'p', 'b'), MEDIA_VIDEO},
         {MP4_TYPE('m', 'p', '4', 'a'), MEDIA_AUDIO},
         {MP4_TYPE('O', 'p', 'u', 's'), MEDIA_AUDIO},
+        {MP4_TYPE('.', 'm', 'p', '3'), MEDIA_AUDIO},
         {MP4_TYPE('f', 'L', 'a', 'C'), MEDIA_AUDIO},
+        {MP4_TYPE('a', 'l', 'a', 'w'), MEDIA_AUDIO},
+        {MP4_TYPE('u', 'l', 'a', 'w'), MEDIA_AUDIO},
         {MP4_TYPE('a', 'c', '-', '3'), MEDIA_AUDIO},
         {MP4_TYPE('e', 'c', '-', '3'), MEDIA_AUDIO},
     };

@@ -9,16 +9,16 @@
 
 struct codec_info {
     enum media_kind kind; // 0 for a codec that is not known
-    char name[64];        // RFC 6381, as "avc1.64001f", "hvc1.1.6.L93.B0", "mp4a.40.2"
-    char family[8];       // "h264", "h265", "aac", else the four characters of the entry
-    uint32_t width;       // video
-    uint32_t height;      // video
-    uint32_t channels;    // audio
+    char name[64];        // RFC 6381, as "avc1.64001f", "av01.0.04M.08", "mp4a.40.2"
+    char family[8];    // "h264", "h265", "av1", "mjpeg", "aac", "opus", "mp3", else four characters
+    uint32_t width;    // video
+    uint32_t height;   // video
+    uint32_t channels; // audio
     uint32_t sample_rate; // audio
 };
 
 // Reads a sample entry box (ISO/IEC 14496-12, 8.5.2; 14496-15 for avcC and hvcC; 14496-14 for
-// esds). Returns 0, or -1 with *cause set when the bytes are not such a box; a codec that is not
-// known gets its four characters as name, made fit for any text ('_' for what is not a letter,
-// digit or hyphen).
+// esds; AV1 and Opus in ISOBMFF for av1C and dOps; QuickTime's sound descriptions). Returns 0, or
+// -1 with *cause set when the bytes are not such a box; a codec that is not known gets its four
+// characters as name, made fit for any text ('_' for what is not a letter, digit or hyphen).
 int codec_describe(const uint8_t *entry, size_t entry_size, struct codec_info *info, char **cause);

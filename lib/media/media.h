@@ -32,7 +32,8 @@ struct media_track {
     int64_t start;  // decode time of the first sample on the run's media clock, ticks (tfdt)
     uint8_t *entry; // the sample entry box as in stsd, its header included (8.5.2)
     size_t entry_size;
-    struct media_sample *samples; // in decode order, which is file order
+    bool parameter_sets; // every key sample carries its own (H.264: SPS, PPS; H.265: VPS too)
+    struct media_sample *samples; // in decode order
     size_t sample_count;
     size_t sample_capacity;
 };

@@ -22,11 +22,6 @@ enum {
     SAMPLE_NON_SYNC = 0x00010000, // sample_is_non_sync_sample (8.8.3.1)
 };
 
-// A decode time that leaves room for every duration a file may add, and a place in a file to which
-// any offset of a run can be added.
-#define MP4_TIME_MAX (INT64_MAX / 4)
-#define MP4_OFFSET_MAX (INT64_MAX / 4)
-
 // One traf while it is read.
 struct mp4_traf {
     struct media_track *track; // NULL for a track that is not wanted
@@ -39,13 +34,6 @@ struct mp4_traf {
     bool cut;           // a sample was not whole: nothing of this track counts from there on
     bool first_pending; // no sample of this traf was added yet
 };
-
-static uint32_t mp4_load_u32(const uint8_t *at)
-{
-    uint32_t value;
-    memcpy(&value, at, sizeof(value));
-    return __builtin_bswap32(value);
-}
 
 static uint32_t mp4_next_u32(const uint8_t **at)
 {
@@ -81,9 +69,7 @@ static bool mp4_parse_tfhd(struct mp4_reader tfhd, const struct mp4_fragment *fr
     if (flags & TFHD_FLAGS)
         traf->defaults.flags = mp4_reader_u32(&tfhd);
     traf->next = traf->base;
-    // A segment keeps one sample entry; a fragment that wants another can not be told apart.
-    return !tfhd.failed && traf->base <= MP4_OFFSET_MAX &&
-           (traf->track == NULL || traf->defaults.description == 1);
+    return !tfhd.failed && traf->base <= MP4_OFFSET_MAX;
 }
 
 static bool mp4_parse_tfdt(struct mp4_reader tfdt, struct mp4_traf *traf)
@@ -104,14 +90,15 @@ static void mp4_traf_begin(struct mp4_traf *traf)
     struct media_track *track = traf->track;
     traf->first_pending = false;
     if (track->sample_count == 0) {
-        track->start = traf->has_time ? traf->time : 0;
+        track->start = (traf->has_time ? traf->time : 0) + traf->state->shift;
         traf->state->next_time = track->start;
         return;
     }
-    if (!traf->has_time || traf->time == traf->state->next_time)
+    int64_t time = traf->time + traf->state->shift;
+    if (!traf->has_time || time == traf->state->next_time)
         return;
     struct media_sample *last = &track->samples[track->sample_count - 1];
-    int64_t duration = last->duration + (traf->time - traf->state->next_time);
+    int64_t duration = last->duration + (time - traf->state->next_time);
     if (duration < 1)
         duration = last->duration < 1 ? last->duration : 1;
     if (duration > UINT32_MAX)
@@ -162,50 +149,62 @@ static uint64_t mp4_run_bytes(const struct mp4_run *run, const struct mp4_defaul
     return bytes;
 }
 
-// Adds the whole samples of a run. Returns false when there are more than a file may have.
-static bool mp4_add_samples(struct mp4_traf *traf, const struct mp4_run *run,
-    const struct mp4_fragment *fragment, size_t samples_max)
+// The next sample of a run, its offset apart.
+static void mp4_read_row(const struct mp4_traf *traf, const struct mp4_run *run, bool first,
+    const uint8_t **at, struct media_sample *sample)
 {
-    struct media_track *track = traf->track;
-    struct mp4_track_state *state = traf->state;
-    const uint8_t *at = run->rows;
-    uint64_t offset = run->offset;
-    // Samples lie in decode order: a run that goes back is not believed.
-    if (offset < fragment->data_offset || offset < state->next_offset) {
-        traf->cut = true;
-        return true;
+    uint32_t flags = traf->defaults.flags;
+    sample->duration = traf->defaults.duration;
+    sample->size = traf->defaults.size;
+    if (first && run->flags & TRUN_FIRST_FLAGS)
+        flags = run->first_flags;
+    if (run->flags & TRUN_DURATION)
+        sample->duration = mp4_next_u32(at);
+    if (run->flags & TRUN_SIZE)
+        sample->size = mp4_next_u32(at);
+    if (run->flags & TRUN_FLAGS)
+        flags = mp4_next_u32(at);
+    // Version 0 is unsigned, but no sane offset has the highest bit set, and writers put negative
+    // ones there.
+    if (run->flags & TRUN_COMPOSITION)
+        sample->composition = (int32_t)mp4_next_u32(at);
+    sample->key = !(flags & SAMPLE_NON_SYNC);
+}
+
+// Whether a sample lies whole in the data that a fragment may have.
+static bool mp4_fragment_holds(
+    const struct mp4_fragment *fragment, const struct media_sample *sample)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(fragment->data); i++) {
+        const struct mp4_extent *data = &fragment->data[i];
+        if (sample->offset >= data->begin && sample->offset <= data->end &&
+            sample->size <= data->end - sample->offset)
+            return true;
     }
+    return false;
+}
+
+// Adds the whole samples of a run. Returns false when there are more than a file may have, or when
+// they are not of the sample entry that the track has.
+static bool mp4_add_samples(struct mp4_traf *traf, const struct mp4_run *run,
+    const struct mp4_fragment *fragment, struct mp4_state *state)
+{
+    const uint8_t *at = run->rows;
+    struct media_sample sample = {.offset = run->offset};
+    if (run->count > 0 && !mp4_state_describe(traf->state, traf->defaults.description))
+        return false;
     for (uint32_t i = 0; i < run->count; i++) {
-        struct media_sample sample = {.offset = offset};
-        uint32_t flags = traf->defaults.flags;
-        sample.duration = traf->defaults.duration;
-        sample.size = traf->defaults.size;
-        if (i == 0 && run->flags & TRUN_FIRST_FLAGS)
-            flags = run->first_flags;
-        if (run->flags & TRUN_DURATION)
-            sample.duration = mp4_next_u32(&at);
-        if (run->flags & TRUN_SIZE)
-            sample.size = mp4_next_u32(&at);
-        if (run->flags & TRUN_FLAGS)
-            flags = mp4_next_u32(&at);
-        // Version 0 is unsigned, but no sane offset has the highest bit set, and writers put
-        // negative ones there.
-        if (run->flags & TRUN_COMPOSITION)
-            sample.composition = (int32_t)mp4_next_u32(&at);
-        sample.key = !(flags & SAMPLE_NON_SYNC);
-        if (offset > fragment->data_end || sample.size > fragment->data_end - offset) {
+        mp4_read_row(traf, run, i == 0, &at, &sample);
+        if (!mp4_fragment_holds(fragment, &sample)) {
             traf->cut = true;
             return true;
         }
-        if (track->sample_count >= samples_max)
-            return false;
         if (traf->first_pending)
             mp4_traf_begin(traf);
-        ARRAY_RESERVE(track->samples, track->sample_count, track->sample_capacity);
-        track->samples[track->sample_count++] = sample;
-        state->next_time += sample.duration;
-        offset += sample.size;
-        state->next_offset = offset;
+        if (!mp4_add_sample(state, traf->track, &sample))
+            return false;
+        traf->state->next_time += sample.duration;
+        sample.offset += sample.size;
     }
     return true;
 }
@@ -227,8 +226,7 @@ static bool mp4_parse_traf(const struct mp4_fragment *fragment, struct mp4_reade
             continue;
         if (!mp4_parse_trun(box.body, &traf, &run))
             return false;
-        if (traf.track != NULL && !traf.cut &&
-            !mp4_add_samples(&traf, &run, fragment, state->samples_max))
+        if (traf.track != NULL && !traf.cut && !mp4_add_samples(&traf, &run, fragment, state))
             return false;
         traf.next = run.offset + mp4_run_bytes(&run, &traf.defaults);
         if (traf.next > MP4_OFFSET_MAX)
@@ -249,6 +247,7 @@ bool mp4_parse_fragment(
     const struct mp4_fragment *fragment, struct media_segment *segment, struct mp4_state *state)
 {
     struct mp4_mark marks[MEDIA_TRACKS_MAX] = {0};
+    const uint64_t media_begin = state->media_begin, media_end = state->media_end;
     for (size_t i = 0; i < segment->track_count; i++) {
         const struct media_track *track = &segment->tracks[i];
         marks[i].sample_count = track->sample_count;
@@ -275,5 +274,7 @@ bool mp4_parse_fragment(
             track->start = 0;
         state->tracks[i] = marks[i].state;
     }
+    state->media_begin = media_begin;
+    state->media_end = media_end;
     return false;
 }

@@ -90,6 +90,7 @@ bool mp4_file_box(struct mp4_file *file, uint64_t offset, struct mp4_file_box *b
         box->header_size = 16;
         box->size = mp4_reader_u64(&reader);
     } else if (box->size == 0) {
+        box->open = true;
         box->size = file->source->size - offset;
     }
     return box->size >= box->header_size && box->size <= INT64_MAX;

@@ -110,6 +110,7 @@ struct mp4_file_box {
     uint32_t header_size; // 8, or 16 with a 64-bit size
     uint64_t offset;
     uint64_t size; // header included; may reach beyond the file's end
+    bool open;     // it has no size of its own and goes up to the file's end
 };
 
 // Returns false where there is no whole, sensible header.

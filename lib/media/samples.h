@@ -19,8 +19,20 @@ struct sample_pack {
     uint32_t chunk_count;
     uint8_t flags;
     uint32_t unit;       // every duration is a multiple of it, ticks
-    uint64_t period;     // the mean duration, in 256ths of a unit
+    uint64_t period;     // the mean duration, in 65536ths of a unit
     int32_t composition; // of every sample, where all have the same
+    struct {             // of a jittering track: how its time stamps lie about a steady clock
+        struct bits_code code;
+        int64_t error; // of the first, in 65536ths of a unit
+        uint8_t shift; // how fast the clock follows what it sees; 0: not at all
+    } clock;
+    uint8_t size_shift;         // how fast the mean of sizes follows: by a half, a quarter, …
+    uint8_t size_class;         // the class of samples whose sizes have a code
+    struct bits_code size_code; // of their own
+    uint32_t chunk_samples;     // that most chunks have
+    uint8_t row_own;            // what each of its samples adds to the gap before a chunk
+    uint8_t row_other;          // and each sample of the other track's chunk behind it
+    uint8_t row_key;            // and a key sample that is its first
     struct sample_stream keys, durations, compositions, sizes;
 };
 
@@ -31,7 +43,8 @@ struct sample_table {
         enum media_kind kind;
         uint32_t sample_count;
         uint32_t chunk_count;
-        uint32_t own;   // of the packs, this track's
+        bool parameter_sets; // every key sample carries its parameter sets
+        uint32_t own;        // of the packs, this track's
         uint32_t packs; // as many as there are tracks: a chunk's place follows from all before it
         struct sample_pack pack[MEDIA_TRACKS_MAX];
         struct sample_stream chunks; // of all tracks, in file order
@@ -65,6 +78,7 @@ enum sample_parts {
 enum {
     SAMPLE_RECENT = 8, // composition offsets that are remembered
     SAMPLE_CLASSES = 3,
+    SAMPLE_GAPS = 4, // gaps between chunks that are remembered
 };
 
 // Where one track's streams are read, and what is predicted of them.
@@ -91,11 +105,17 @@ struct sample_iter {
     unsigned parts;
     struct sample_cursor cursors[MEDIA_TRACKS_MAX];
     struct bits_reader chunks;
-    struct bits_model turn_model, count_models[MEDIA_TRACKS_MAX], gap_models[MEDIA_TRACKS_MAX];
-    int64_t counts[MEDIA_TRACKS_MAX], gaps[MEDIA_TRACKS_MAX];
-    uint32_t turn;       // the track that is expected to have the next chunk
-    uint32_t chunk_left; // samples of the open chunk
-    uint64_t position;   // where the next sample or chunk is expected
+    struct bits_model turn_model;
+    struct sample_gaps {
+        struct bits_model counts, ranks, changes;
+        int64_t recent[SAMPLE_GAPS];
+    } gaps[MEDIA_TRACKS_MAX];
+    uint64_t chunks_left; // of all tracks, whose heads were not read yet
+    uint32_t turn;        // the track that is expected to have the chunk after the next
+    uint32_t next_track;  // of the next chunk, whose head was read
+    uint32_t next_count;  // its samples; 0: there is none
+    uint32_t chunk_left;  // samples of the open chunk
+    uint64_t position;    // where the next sample or chunk is expected
     bool failed;
 };
 

@@ -1,9 +1,8 @@
 // Packs a segment's tables. The format is described in samples.c.
-#include <assert.h>
 #include <stdlib.h>
 
 #include "lib/core/alloc.h"
-#include "lib/media/samples_model.h"
+#include "lib/media/samples_chunks.h"
 
 // A variable-length integer: seven bits a byte, the lowest first, the highest bit says that more
 // follow.
@@ -23,6 +22,14 @@ static uint32_t samples_common_divisor(uint32_t a, uint32_t b)
     }
     return a;
 }
+
+enum {
+    SAMPLES_SIZE_SHIFT = 2,      // of a mean of sizes, where nothing speaks for another
+    SAMPLES_SIZES_LOOK = 400,    // samples from which that is guessed
+    SAMPLES_CODE_BITS = 8 * 10,  // what the head says of a code
+    SAMPLES_CLOCK_MIN = 64,      // samples of a track that may have a code of its own
+    SAMPLES_CLOCK_BITS = 8 * 14, // what the head says of it
+};
 
 // What is the same for the whole track.
 static struct sample_pack samples_describe(const struct media_track *track)
@@ -48,8 +55,11 @@ static struct sample_pack samples_describe(const struct media_track *track)
     }
     if (pack.unit == 0)
         pack.unit = 1;
+    if (track->parameter_sets)
+        pack.flags |= SAMPLES_PARAMETER_SETS;
     if (track->sample_count > 0) {
-        pack.period = total / pack.unit * 256 / track->sample_count;
+        pack.period =
+            (uint64_t)((unsigned __int128)(total / pack.unit) * 65536 / track->sample_count);
         pack.composition = track->samples[0].composition;
     }
     return pack;
@@ -57,7 +67,8 @@ static struct sample_pack samples_describe(const struct media_track *track)
 
 static struct sample_cursor samples_cursor(const struct sample_pack *pack)
 {
-    return (struct sample_cursor){.pack = pack, .period = (int64_t)pack->period};
+    return (struct sample_cursor){
+        .pack = pack, .period = (int64_t)pack->period, .phase = -pack->clock.error};
 }
 
 // Writes numbers with runs, all by one model.
@@ -88,15 +99,77 @@ static void samples_put_keys(
     samples_put_numbers(writer, numbers, count);
 }
 
-static void samples_put_durations(struct bits_writer *writer, const struct media_track *track,
-    struct sample_cursor *cursor, uint64_t *numbers)
+// What is written of the durations, by the clock that the pack has.
+static void samples_find_durations(
+    const struct media_track *track, const struct sample_pack *pack, uint64_t *numbers)
 {
+    struct sample_cursor cursor = samples_cursor(pack);
     for (size_t i = 0; i < track->sample_count; i++) {
-        int64_t duration = track->samples[i].duration / cursor->pack->unit;
-        numbers[i] = bits_fold(duration - samples_predict_duration(cursor));
-        samples_learn_duration(cursor, duration);
+        int64_t duration = track->samples[i].duration / pack->unit;
+        numbers[i] = bits_fold(duration - samples_predict_duration(&cursor));
+        samples_learn_duration(&cursor, duration);
     }
+}
+
+// Lays a steady clock through a track's time stamps, by least squares.
+static void samples_fit_clock(const struct media_track *track, struct sample_pack *pack)
+{
+    const double count = (double)track->sample_count;
+    double sum = 0, product = 0, time = 0;
+    for (size_t i = 0; i < track->sample_count; i++) {
+        sum += time;
+        product += time * (double)i;
+        time += (double)(track->samples[i].duration / pack->unit);
+    }
+    double middle = (count - 1) / 2;
+    double period = (product - sum * middle) / (count * (count * count - 1) / 12);
+    double error = middle * period - sum / count; // of the first sample
+    if (period < 1 || period > UINT32_MAX || error > period / 2 || error < -period / 2)
+        return;
+    pack->flags |= SAMPLES_CLOCK;
+    pack->period = (uint64_t)(period * 65536);
+    pack->clock.error = (int64_t)(error * 65536);
+}
+
+// Chooses how the durations are written, where `plain` bits are what they take by the other clock.
+// Returns whether that is with a steady one; their numbers are then filled in.
+static bool samples_choose_clock(
+    const struct media_track *track, struct sample_pack *pack, uint64_t plain, uint64_t *numbers)
+{
+    static const uint8_t shifts[] = {0, 5};
+    struct sample_pack fitted = *pack;
+    if (track->sample_count < SAMPLES_CLOCK_MIN || plain < SAMPLES_CLOCK_BITS ||
+        plain / 2 < track->sample_count)
+        return false;
+    samples_fit_clock(track, &fitted);
+    for (size_t i = 0; fitted.flags & SAMPLES_CLOCK && i < ARRAY_LENGTH(shifts); i++) {
+        fitted.clock.shift = shifts[i];
+        samples_find_durations(track, &fitted, numbers);
+        uint64_t bits = bits_code_make(&fitted.clock.code, numbers, track->sample_count);
+        // A clock that follows is worth trying only where one that does not is no good.
+        if (bits + SAMPLES_CLOCK_BITS < plain) {
+            *pack = fitted;
+            return true;
+        }
+    }
+    return false;
+}
+
+// Appends the durations and decides on the pack's clock.
+static void samples_put_durations(
+    struct bits_writer *writer, const struct media_track *track, struct sample_pack *pack)
+{
+    uint64_t *numbers = xcalloc(track->sample_count + 1, sizeof(*numbers));
+    size_t start = writer->out->size;
+    samples_find_durations(track, pack, numbers);
     samples_put_numbers(writer, numbers, track->sample_count);
+    bits_flush(writer);
+    if (samples_choose_clock(track, pack, (writer->out->size - start) * 8, numbers)) {
+        writer->out->size = start;
+        for (size_t i = 0; i < track->sample_count; i++)
+            bits_put_code(writer, &pack->clock.code, numbers[i]);
+    }
+    free(numbers);
 }
 
 static void samples_put_compositions(struct bits_writer *writer, const struct media_track *track,
@@ -115,136 +188,101 @@ static void samples_put_compositions(struct bits_writer *writer, const struct me
     }
 }
 
+// What is written of the sizes of one class, or of all where that is SAMPLE_CLASSES; the first of
+// each class left out; of the first `samples` samples. Returns how many there are.
+static size_t samples_find_sizes(const struct media_track *track, const struct sample_pack *pack,
+    size_t samples, unsigned wanted, uint64_t *numbers)
+{
+    struct sample_cursor cursor = samples_cursor(pack);
+    size_t count = 0;
+    for (size_t i = 0; i < samples && i < track->sample_count; i++) {
+        const struct media_sample *sample = &track->samples[i];
+        unsigned class = samples_class(&cursor, sample->key, sample->composition);
+        if (cursor.size_known[class] && (wanted == class || wanted == SAMPLE_CLASSES))
+            numbers[count++] =
+                bits_fold((int64_t)sample->size - samples_predict_size(&cursor, class));
+        samples_learn_size(&cursor, class, sample->size);
+    }
+    return count;
+}
+
+// The class that most samples belong to.
+static unsigned samples_main_class(const struct media_track *track, const struct sample_pack *pack)
+{
+    struct sample_cursor cursor = samples_cursor(pack);
+    size_t counts[SAMPLE_CLASSES] = {0};
+    unsigned most = 0;
+    for (size_t i = 0; i < track->sample_count; i++)
+        counts[samples_class(&cursor, track->samples[i].key, track->samples[i].composition)]++;
+    for (unsigned class = 1; class < SAMPLE_CLASSES; class ++)
+        most = counts[class] > counts[most] ? class : most;
+    return most;
+}
+
+// Chooses how fast the mean of sizes follows, and a code for those of the main class.
+static void samples_choose_sizes(
+    const struct media_track *track, struct sample_pack *pack, uint64_t *numbers)
+{
+    uint64_t least = UINT64_MAX;
+    uint8_t best = SAMPLES_SIZE_SHIFT;
+    for (uint8_t shift = 1; shift <= SAMPLES_SIZE_SHIFT + 1; shift++) {
+        uint64_t bits = 0;
+        pack->size_shift = shift;
+        size_t count = samples_find_sizes(track, pack, SAMPLES_SIZES_LOOK, SAMPLE_CLASSES, numbers);
+        // Twice the logarithm, about: its whole part and one more bit.
+        for (size_t i = 0; i < count; i++) {
+            unsigned length = 64 - (unsigned)__builtin_clzll(numbers[i] | 1);
+            bits += 2 * length + (length > 1 ? numbers[i] >> (length - 2) & 1 : 0);
+        }
+        if (bits < least) {
+            least = bits;
+            best = shift;
+        }
+    }
+    pack->size_shift = best;
+    pack->size_class = (uint8_t)samples_main_class(track, pack);
+    size_t count = samples_find_sizes(track, pack, SIZE_MAX, pack->size_class, numbers);
+    uint64_t plain = bits_measure_numbers(numbers, count);
+    if (bits_code_make(&pack->size_code, numbers, count) + SAMPLES_CODE_BITS < plain)
+        pack->flags |= SAMPLES_SIZE_CODE;
+}
+
 static void samples_put_sizes(
     struct bits_writer *writer, const struct media_track *track, struct sample_cursor *cursor)
 {
     for (size_t i = 0; i < track->sample_count; i++) {
         const struct media_sample *sample = &track->samples[i];
         unsigned class = samples_class(cursor, sample->key, sample->composition);
-        if (cursor->size_known[class])
-            bits_put_number(writer, &cursor->size_models[class],
-                bits_fold((int64_t)sample->size - samples_predict_size(cursor, class)));
-        else
+        uint64_t number = bits_fold((int64_t)sample->size - samples_predict_size(cursor, class));
+        if (!cursor->size_known[class])
             bits_put_raw(writer, sample->size);
+        else if (samples_size_coded(cursor, class))
+            bits_put_code(writer, &cursor->pack->size_code, number);
+        else
+            bits_put_number(writer, &cursor->size_models[class], number);
         samples_learn_size(cursor, class, sample->size);
     }
 }
 
-// One track's chunks as three columns: samples, bytes, offset.
-struct samples_chunks {
-    uint32_t count;
-    uint32_t next;
-    uint32_t *samples;
-    uint64_t *bytes;
-    uint64_t *offsets;
-    uint64_t *count_numbers; // what is written of them
-    uint64_t *gap_numbers;
-    struct bits_model count_model, gap_model;
-};
-
-static struct samples_chunks samples_find_chunks(const struct media_track *track, uint32_t count)
-{
-    struct samples_chunks chunks = {
-        .samples = xcalloc(count, sizeof(*chunks.samples)),
-        .bytes = xcalloc(count, sizeof(*chunks.bytes)),
-        .offsets = xcalloc(count, sizeof(*chunks.offsets)),
-        .count_numbers = xcalloc(count, sizeof(*chunks.count_numbers)),
-        .gap_numbers = xcalloc(count, sizeof(*chunks.gap_numbers)),
-    };
-    uint64_t end = 0;
-    for (size_t i = 0; i < track->sample_count; i++) {
-        const struct media_sample *sample = &track->samples[i];
-        if (i == 0 || sample->offset != end)
-            chunks.offsets[chunks.count++] = sample->offset;
-        chunks.samples[chunks.count - 1]++;
-        chunks.bytes[chunks.count - 1] += sample->size;
-        end = sample->offset + sample->size;
-    }
-    assert(chunks.count == count);
-    for (uint32_t i = 0; i < count; i++)
-        chunks.count_numbers[i] =
-            bits_fold((int64_t)chunks.samples[i] - (i > 0 ? chunks.samples[i - 1] : 0));
-    return chunks;
-}
-
-static void samples_chunks_fini(struct samples_chunks *chunks)
-{
-    free(chunks->samples);
-    free(chunks->bytes);
-    free(chunks->offsets);
-    free(chunks->count_numbers);
-    free(chunks->gap_numbers);
-}
-
-// Puts the chunks of all tracks into file order: turns[i] is 0 where the track that is expected to
-// be next has the next chunk; the gaps before the chunks become numbers.
-static void samples_order_chunks(
-    struct samples_chunks *chunks, size_t tracks, uint64_t *turns, uint8_t *order, size_t total)
-{
-    uint64_t end = 0;
-    uint64_t last_gaps[MEDIA_TRACKS_MAX] = {0};
-    size_t expected = 0;
-    for (size_t i = 0; i < total; i++) {
-        size_t track = chunks[0].next < chunks[0].count ? 0 : 1;
-        if (tracks > 1 && track == 0 && chunks[1].next < chunks[1].count &&
-            chunks[1].offsets[chunks[1].next] < chunks[0].offsets[chunks[0].next])
-            track = 1;
-        uint32_t chunk = chunks[track].next++;
-        uint64_t gap = chunks[track].offsets[chunk] - end;
-        chunks[track].gap_numbers[chunk] = bits_fold((int64_t)(gap - last_gaps[track]));
-        last_gaps[track] = gap;
-        end = chunks[track].offsets[chunk] + chunks[track].bytes[chunk];
-        turns[i] = track != expected;
-        order[i] = (uint8_t)track;
-        expected = (track + 1) % tracks;
-    }
-    for (size_t i = 0; i < tracks; i++)
-        chunks[i].next = 0;
-}
-
-static void samples_put_chunks(struct bits_writer *writer, const struct media_segment *segment,
-    const struct sample_pack *packs)
-{
-    struct samples_chunks chunks[MEDIA_TRACKS_MAX];
-    size_t total = 0;
-    for (size_t i = 0; i < segment->track_count; i++) {
-        chunks[i] = samples_find_chunks(&segment->tracks[i], packs[i].chunk_count);
-        total += packs[i].chunk_count;
-    }
-    uint64_t *turns = xcalloc(total, sizeof(*turns));
-    uint8_t *order = xcalloc(total, sizeof(*order));
-    struct bits_model turn_model = {0};
-    samples_order_chunks(chunks, segment->track_count, turns, order, total);
-    for (size_t i = 0; i < total; i++) {
-        struct samples_chunks *track = &chunks[order[i]];
-        uint32_t next = track->next++;
-        bits_put_run_number(writer, &turn_model, turns + i, total - i);
-        bits_put_run_number(
-            writer, &track->count_model, track->count_numbers + next, track->count - next);
-        bits_put_run_number(
-            writer, &track->gap_model, track->gap_numbers + next, track->count - next);
-    }
-    free(turns);
-    free(order);
-    for (size_t i = 0; i < segment->track_count; i++)
-        samples_chunks_fini(&chunks[i]);
-}
-
-// Appends one stream behind the others and its length to the head.
-static void samples_end_stream(struct buf *head, struct bits_writer *writer, size_t *start)
+// Ends a stream. Returns its length.
+static size_t samples_end_stream(struct bits_writer *writer, size_t *start)
 {
     bits_flush(writer);
-    samples_put_varint(head, writer->out->size - *start);
+    size_t length = writer->out->size - *start;
     *start = writer->out->size;
+    return length;
 }
 
-static void samples_encode_track(struct buf *head, struct buf *streams,
-    const struct media_track *track, const struct sample_pack *pack)
+static void samples_put_code(struct buf *head, const struct bits_code *code)
 {
-    struct bits_writer writer = {.out = streams};
-    struct sample_cursor cursor = samples_cursor(pack);
-    uint64_t *numbers = xcalloc(track->sample_count + 1, sizeof(*numbers));
-    size_t start = streams->size;
+    buf_put_u8(head, code->low);
+    for (int i = 0; i < BITS_TOKENS; i += 2)
+        buf_put_u8(head, (uint8_t)(code->lengths[i] << 4 | code->lengths[i + 1]));
+}
+
+static void samples_put_head(
+    struct buf *head, const struct sample_pack *pack, const size_t lengths[4])
+{
     buf_put_u8(head, (uint8_t)pack->kind);
     buf_put_u8(head, pack->flags);
     samples_put_varint(head, pack->sample_count);
@@ -252,33 +290,64 @@ static void samples_encode_track(struct buf *head, struct buf *streams,
     samples_put_varint(head, pack->unit);
     samples_put_varint(head, pack->period);
     samples_put_varint(head, bits_fold(pack->composition));
+    samples_put_varint(head, pack->chunk_samples);
+    buf_put_u8(head, pack->row_own);
+    buf_put_u8(head, pack->row_other);
+    buf_put_u8(head, pack->row_key);
+    buf_put_u8(head, pack->size_shift);
+    if (pack->flags & SAMPLES_CLOCK) {
+        buf_put_u8(head, pack->clock.shift);
+        samples_put_varint(head, bits_fold(pack->clock.error));
+        samples_put_code(head, &pack->clock.code);
+    }
+    if (pack->flags & SAMPLES_SIZE_CODE) {
+        buf_put_u8(head, pack->size_class);
+        samples_put_code(head, &pack->size_code);
+    }
+    for (int i = 0; i < 4; i++)
+        samples_put_varint(head, lengths[i]);
+}
+
+static void samples_encode_track(struct buf *head, struct buf *streams,
+    const struct media_track *track, struct sample_pack *pack)
+{
+    struct bits_writer writer = {.out = streams};
+    struct sample_cursor cursor = samples_cursor(pack);
+    uint64_t *numbers = xcalloc(track->sample_count + 1, sizeof(*numbers));
+    size_t start = streams->size, lengths[4];
     if (!(pack->flags & SAMPLES_ALL_KEYS))
         samples_put_keys(&writer, track, numbers);
-    samples_end_stream(head, &writer, &start);
-    samples_put_durations(&writer, track, &cursor, numbers);
-    samples_end_stream(head, &writer, &start);
+    lengths[0] = samples_end_stream(&writer, &start);
+    samples_put_durations(&writer, track, pack);
+    lengths[1] = samples_end_stream(&writer, &start);
     if (!(pack->flags & SAMPLES_SAME_COMPOSITION))
         samples_put_compositions(&writer, track, &cursor, numbers);
-    samples_end_stream(head, &writer, &start);
+    lengths[2] = samples_end_stream(&writer, &start);
+    samples_choose_sizes(track, pack, numbers);
+    cursor = samples_cursor(pack);
     samples_put_sizes(&writer, track, &cursor);
-    samples_end_stream(head, &writer, &start);
+    lengths[3] = samples_end_stream(&writer, &start);
+    samples_put_head(head, pack, lengths);
     free(numbers);
 }
 
 void sample_table_encode(const struct media_segment *segment, struct buf *out)
 {
     struct sample_pack packs[MEDIA_TRACKS_MAX];
+    struct samples_chunks *chunks;
     struct buf streams = BUF_INIT;
     buf_put_u8(out, SAMPLES_VERSION);
     buf_put_u8(out, (uint8_t)segment->track_count);
-    for (size_t i = 0; i < segment->track_count; i++) {
+    for (size_t i = 0; i < segment->track_count; i++)
         packs[i] = samples_describe(&segment->tracks[i]);
+    chunks = samples_chunks_new(segment, packs);
+    for (size_t i = 0; i < segment->track_count; i++)
         samples_encode_track(out, &streams, &segment->tracks[i], &packs[i]);
-    }
     struct bits_writer writer = {.out = &streams};
     size_t start = streams.size;
-    samples_put_chunks(&writer, segment, packs);
-    samples_end_stream(out, &writer, &start);
+    samples_put_chunks(&writer, chunks, segment->track_count, packs);
+    samples_put_varint(out, samples_end_stream(&writer, &start));
     buf_put(out, streams.data, streams.size);
+    samples_chunks_free(chunks);
     buf_fini(&streams);
 }

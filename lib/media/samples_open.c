@@ -37,6 +37,36 @@ static uint64_t head_varint(struct samples_head *head, uint64_t max)
     return 0;
 }
 
+static void samples_open_code(struct samples_head *head, struct bits_code *code)
+{
+    code->low = head_byte(head);
+    for (int i = 0; i < BITS_TOKENS; i += 2) {
+        uint8_t byte = head_byte(head);
+        code->lengths[i] = byte >> 4;
+        code->lengths[i + 1] = byte & 0xf;
+    }
+    if (!bits_code_open(code))
+        head->failed = true;
+}
+
+// What a track's values are predicted and written by.
+static void samples_open_models(struct samples_head *head, struct sample_pack *pack)
+{
+    pack->size_shift = head_byte(head);
+    if (pack->flags & SAMPLES_CLOCK) {
+        pack->clock.shift = head_byte(head);
+        pack->clock.error = bits_unfold(head_varint(head, (uint64_t)UINT32_MAX << 17));
+        samples_open_code(head, &pack->clock.code);
+    }
+    if (pack->flags & SAMPLES_SIZE_CODE) {
+        pack->size_class = head_byte(head);
+        samples_open_code(head, &pack->size_code);
+    }
+    if (pack->clock.shift > SAMPLES_SHIFT_MAX || pack->size_shift > SAMPLES_SHIFT_MAX ||
+        pack->size_class >= SAMPLE_CLASSES)
+        head->failed = true;
+}
+
 static void samples_open_pack(
     struct samples_head *head, struct sample_pack *pack, size_t lengths[4], size_t size)
 {
@@ -45,8 +75,13 @@ static void samples_open_pack(
     pack->sample_count = (uint32_t)head_varint(head, MEDIA_SAMPLES_MAX);
     pack->chunk_count = (uint32_t)head_varint(head, pack->sample_count);
     pack->unit = (uint32_t)head_varint(head, UINT32_MAX);
-    pack->period = head_varint(head, (uint64_t)UINT32_MAX << 8);
+    pack->period = head_varint(head, (uint64_t)UINT32_MAX << 16);
     pack->composition = (int32_t)bits_unfold(head_varint(head, UINT32_MAX));
+    pack->chunk_samples = (uint32_t)head_varint(head, MEDIA_SAMPLES_MAX);
+    pack->row_own = head_byte(head);
+    pack->row_other = head_byte(head);
+    pack->row_key = head_byte(head);
+    samples_open_models(head, pack);
     for (int i = 0; i < 4; i++)
         lengths[i] = head_varint(head, size);
     if ((pack->kind != MEDIA_VIDEO && pack->kind != MEDIA_AUDIO) || pack->flags > SAMPLES_FLAGS ||
@@ -119,6 +154,7 @@ int sample_table_open(struct sample_table *table, const uint8_t *data, size_t si
             .kind = packs[i].kind,
             .sample_count = packs[i].sample_count,
             .chunk_count = packs[i].chunk_count,
+            .parameter_sets = packs[i].flags & SAMPLES_PARAMETER_SETS,
             .own = i,
             .packs = count,
             .chunks = chunks,

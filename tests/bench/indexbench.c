@@ -193,20 +193,24 @@ static double bench_insert(struct bench *bench)
     return spent;
 }
 
-// Bytes of one track's samples and chunks in the packed table.
+// Bytes of the packed table that are one track's: of audio what its samples take, of video all
+// else, that is where the samples of both lie too.
 static size_t packed_size(const struct bench *bench, enum media_kind kind, uint32_t *samples)
 {
-    struct media_segment one = {.track_count = 1};
-    const struct media_track *track = media_segment_track(&bench->media, kind);
-    *samples = track ? (uint32_t)track->sample_count : 0;
-    if (track == NULL)
-        return 0;
-    one.tracks[0] = *track;
-    struct buf packed = BUF_INIT;
-    sample_table_encode(&one, &packed);
-    size_t size = packed.size;
-    buf_fini(&packed);
-    return size;
+    struct sample_table table;
+    char *cause = NULL;
+    size_t audio_size = 0;
+    check(sample_table_open(&table, bench->packed.data, bench->packed.size, &cause) == 0,
+        "packed table", cause);
+    const struct sample_table_track *track = sample_table_track(&table, kind);
+    const struct sample_table_track *audio = sample_table_track(&table, MEDIA_AUDIO);
+    *samples = track ? track->sample_count : 0;
+    if (audio != NULL) {
+        const struct sample_pack *pack = &audio->pack[audio->own];
+        audio_size =
+            pack->keys.size + pack->durations.size + pack->compositions.size + pack->sizes.size;
+    }
+    return kind == MEDIA_AUDIO ? audio_size : bench->packed.size - audio_size;
 }
 
 int main(int argc, char **argv)

@@ -280,8 +280,6 @@ def whole_segment(keepframe):
 CORRUPT = {
     "noise": lambda data: bytes((7 * n + n // 251) % 256 for n in range(100_000)),
     "zeros": lambda data: bytes(100_000),
-    "only the head": lambda data: data[:200],
-    "no fragment": lambda data: data[:data.index(b"moof") - 4],
     "a moov of nonsense": lambda data: data.replace(b"trak", b"junk"),
 }
 
@@ -302,11 +300,22 @@ def test_a_corrupt_segment_is_quarantined_whole_and_recording_goes_on(recorded, 
     assert not [row for row in keepframe.segments("one") if row.run == 1600000000000]
 
 
-def test_an_empty_segment_is_told_of_and_recording_goes_on(recorded):
+EMPTY = {
+    "no byte": lambda data: b"",
+    "a torn head": lambda data: data[:200],
+    "no fragment": lambda data: data[:data.index(b"moof") - 4],
+}
+
+
+@pytest.mark.parametrize("case", EMPTY)
+def test_an_empty_segment_is_told_of_and_recording_goes_on(recorded, case):
     keepframe = recorded
-    path = place(keepframe, "1600000000000-000000.mp4", b"")
+    data = EMPTY[case](whole_segment(keepframe))
+    kept = quarantined(keepframe)
+    path = place(keepframe, "1600000000000-000000.mp4", data)
     keepframe.wait_for("it has left the cache", lambda: not path.exists())
-    keepframe.wait_log("1600000000000-000000")
+    keepframe.wait_log("1600000000000-000000", "no byte of media")
+    assert quarantined(keepframe) == kept
     assert keepframe.wait_sealed("one", 2, after=keepframe.sealed("one")[-1])
 
 

@@ -20,6 +20,7 @@ static void expand(const struct sample_table *table, struct media_segment *segme
         struct media_track *track = &segment->tracks[i];
         struct sample_iter iter;
         track->kind = table->tracks[i].kind;
+        track->parameter_sets = table->tracks[i].parameter_sets;
         track->samples = xcalloc(table->tracks[i].sample_count, sizeof(*track->samples));
         sample_iter_init(&iter, &table->tracks[i]);
         for (const struct sample *sample; (sample = sample_iter_next(&iter)) != NULL;)

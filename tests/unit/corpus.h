@@ -21,6 +21,14 @@
 static const char *const corpus_files[] = {"h264-000000", "h264-000001", "h264-b-aac-000000",
     "h264-b-aac-000001", "h265-000000", "h265-000001"};
 
+// Files of other writers: plain ones, and fragments of other kinds.
+static const char *const corpus_plain[] = {"plain-h264-aac", "plain-h264-front",
+    "plain-h264-negative", "plain-h265-mp3", "plain-av1-opus", "plain-mjpeg-aac", "plain-sound",
+    "plain-h264-inband"};
+static const char *const corpus_fragments[] = {"frag-av1-opus", "frag-mjpeg-mp3",
+    "frag-base-offset", "frag-mixed-moov", "frag-every-frame", "frag-cmaf", "frag-dash-sidx",
+    "frag-separate"};
+
 static inline int memory_read(void *arg, uint64_t offset, void *data, size_t size)
 {
     const struct buf *file = arg;
@@ -102,4 +110,41 @@ static inline void must_not_read(struct buf *file)
     assert_int_equal(mp4_read(&source, &segment, &layout, &cause), -1);
     assert_non_null(cause);
     free(cause);
+}
+
+// Holds a track against ffprobe's packets that end at or before `end`. ffprobe adds the greatest
+// negative composition offset to every presentation time, or, in a file with edit lists, takes it
+// off every decode time.
+static inline void check_packets(
+    const struct media_segment *segment, const char *name, enum media_kind kind, uint64_t end)
+{
+    size_t count, whole = 0;
+    struct packet *packets = corpus_packets(name, kind, &count);
+    while (whole < count && packets[whole].offset + packets[whole].size <= end)
+        whole++;
+    const struct media_track *track = media_segment_track(segment, kind);
+    assert_int_equal(track ? track->sample_count : 0, whole);
+    int64_t time = track ? track->start : 0;
+    int64_t shift = 0, before = 0;
+    for (size_t i = 0; i < whole; i++) {
+        const struct media_sample *sample = &track->samples[i];
+        if (i == 0)
+            shift = packets[0].pts - packets[0].dts - sample->composition;
+        if (i == 0 && shift != 0 && time + sample->composition == packets[0].pts)
+            before = shift;
+        assert_int_equal(sample->offset, packets[i].offset);
+        assert_int_equal(sample->size, packets[i].size);
+        assert_int_equal(sample->key, packets[i].key);
+        assert_int_equal(time, packets[i].dts + before);
+        assert_int_equal(time + sample->composition + shift - before, packets[i].pts);
+        time += sample->duration;
+    }
+    free(packets);
+}
+
+static inline void check_all_packets(
+    const struct media_segment *segment, const char *name, uint64_t end)
+{
+    check_packets(segment, name, MEDIA_VIDEO, end);
+    check_packets(segment, name, MEDIA_AUDIO, end);
 }

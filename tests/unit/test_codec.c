@@ -82,7 +82,8 @@ static void aac_names(void **state)
     check_name("mp4a", AUDIO, "esds", he, sizeof(he), "mp4a.40.5", "aac");
     static const uint8_t mp3[] = {
         0, 0, 0, 0, 3, 18, 0, 2, 0, 4, 13, 0x6b, 0x15, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
-    check_name("mp4a", AUDIO, "esds", mp3, sizeof(mp3), "mp4a.6b", "mp4a");
+    check_name("mp4a", AUDIO, "esds", mp3, sizeof(mp3), "mp4a.6b", "mp3");
+    check_name(".mp3", AUDIO, NULL, NULL, 0, "mp3", "mp3");
 }
 
 static void audio_rate_and_channels(void **state)
@@ -116,7 +117,96 @@ static void unknown_codecs_keep_their_characters(void **state)
     assert_string_equal(info.family, "x___");
     assert_int_equal(info.kind, 0);
     buf_fini(&entry);
-    check_name("Opus", AUDIO, NULL, NULL, 0, "Opus", "Opus");
+    check_name("fLaC", AUDIO, NULL, NULL, 0, "fLaC", "fLaC");
+}
+
+// The example of the AV1 binding's section 5, and every depth, tier and level with two digits.
+static void av1_names(void **state)
+{
+    (void)state;
+    check_name("av01", VISUAL, "av1C", "\x81\x04\x4c\0", 4, "av01.0.04M.10", "av1");
+    check_name("av01", VISUAL, "av1C", "\x81\x0d\x80\0", 4, "av01.0.13H.08", "av1");
+    check_name("av01", VISUAL, "av1C", "\x81\x55\x60\0", 4, "av01.2.21M.12", "av1");
+    check_name("av01", VISUAL, "av1C", "\x81\x20\x60\0", 4, "av01.1.00M.10", "av1");
+}
+
+static void opus_and_jpeg_names(void **state)
+{
+    (void)state;
+    check_name("Opus", AUDIO, "dOps", "\0\2\1\x38\0\0\x3e\x80\0\0\0", 11, "Opus", "opus");
+    check_name("jpeg", VISUAL, NULL, NULL, 0, "jpeg", "mjpeg");
+    check_name("mjpa", VISUAL, NULL, NULL, 0, "mjpa", "mjpeg");
+    static const uint8_t jpeg[] = {
+        0, 0, 0, 0, 3, 18, 0, 2, 0, 4, 13, 0x6c, 0x11, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+    check_name("mp4v", VISUAL, "esds", jpeg, sizeof(jpeg), "mp4v.6c", "mjpeg");
+}
+
+// QuickTime's sound description of version 1, with its esds in a wave box (as in MOV files).
+static void quicktime_sound(void **state)
+{
+    (void)state;
+    static const uint8_t esds[] = {0, 0, 0, 33, 'e', 's', 'd', 's', 0, 0, 0, 0, 3, 19, 0, 2, 0, 4,
+        14, 0x40, 0x15, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5};
+    struct buf entry = BUF_INIT;
+    struct codec_info info;
+    char *cause = NULL;
+    buf_put_u32(&entry, 8 + 28 + 16 + 8 + sizeof(esds) + 3);
+    buf_put(&entry, "mp4a\0\0\0\0\0\0\0\1\0\1", 14);
+    buf_put_zeros(&entry, 6);
+    buf_put(&entry, "\0\2\0\x10\0\0\0\0\xbb\x80\0\0", 12);
+    buf_put_zeros(&entry, 16);
+    buf_put_u32(&entry, 8 + sizeof(esds) + 3);
+    buf_put(&entry, "wave", 4);
+    size_t at = entry.size;
+    buf_put(&entry, esds, sizeof(esds));
+    buf_put(&entry, "\2\x11\x90", 3); // AAC-LC, 48 kHz, two channels
+    buf_set_u32(&entry, at, sizeof(esds) + 3);
+    entry.data[at + 13] = 22;
+    entry.data[at + 18] = 17;
+    assert_int_equal(codec_describe(entry.data, entry.size, &info, &cause), 0);
+    assert_string_equal(info.name, "mp4a.40.2");
+    assert_int_equal(info.sample_rate, 48000);
+    assert_int_equal(info.channels, 2);
+    buf_fini(&entry);
+}
+
+// Held against ffprobe's codec_name, width, height, sample_rate and channels of the same files.
+// MP3 entries always say two channels; its own headers know better.
+static void entries_of_other_writers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *file;
+        enum media_kind kind;
+        const char *name, *family;
+        uint32_t a, b; // width and height, or sample rate and channels
+    } cases[] = {
+        {"plain-h265-mp3", MEDIA_VIDEO, "hev1.1.6.L30.90", "h265", 64, 64},
+        {"plain-h265-mp3", MEDIA_AUDIO, "mp4a.6b", "mp3", 48000, 2},
+        {"plain-av1-opus", MEDIA_VIDEO, "av01.0.00M.08", "av1", 64, 64},
+        {"plain-av1-opus", MEDIA_AUDIO, "Opus", "opus", 48000, 1},
+        {"frag-av1-opus", MEDIA_VIDEO, "av01.0.00M.08", "av1", 64, 64},
+        {"plain-mjpeg-aac", MEDIA_VIDEO, "mp4v.6c", "mjpeg", 64, 64},
+        {"plain-mjpeg-aac", MEDIA_AUDIO, "mp4a.40.2", "aac", 48000, 1},
+        {"frag-mjpeg-mp3", MEDIA_AUDIO, "mp4a.6b", "mp3", 48000, 2},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        struct buf file = corpus_load(cases[i].file, ".mp4");
+        struct media_segment segment;
+        struct mp4_layout layout;
+        struct codec_info info;
+        char *cause = NULL;
+        must_read(&file, &segment, &layout);
+        const struct media_track *track = media_segment_track(&segment, cases[i].kind);
+        assert_int_equal(codec_describe(track->entry, track->entry_size, &info, &cause), 0);
+        assert_string_equal(info.name, cases[i].name);
+        assert_string_equal(info.family, cases[i].family);
+        bool video = cases[i].kind == MEDIA_VIDEO;
+        assert_int_equal(video ? info.width : info.sample_rate, cases[i].a);
+        assert_int_equal(video ? info.height : info.channels, cases[i].b);
+        media_segment_fini(&segment);
+        buf_fini(&file);
+    }
 }
 
 static void entries_of_real_recordings(void **state)
@@ -160,6 +250,10 @@ int main(void)
         cmocka_unit_test(avc_names),
         cmocka_unit_test(hevc_names),
         cmocka_unit_test(aac_names),
+        cmocka_unit_test(av1_names),
+        cmocka_unit_test(opus_and_jpeg_names),
+        cmocka_unit_test(quicktime_sound),
+        cmocka_unit_test(entries_of_other_writers),
         cmocka_unit_test(audio_rate_and_channels),
         cmocka_unit_test(unknown_codecs_keep_their_characters),
         cmocka_unit_test(entries_of_real_recordings),

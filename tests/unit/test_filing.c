@@ -278,6 +278,23 @@ static void an_empty_file_goes_when_its_run_is_over(void **state)
     filing_free(file_now(fixture, 1, FILING_GONE));
 }
 
+// What a recorder leaves that is killed before its first fragment, torn at any byte.
+static void a_head_without_media_goes_when_its_run_is_over(void **state)
+{
+    struct fixture *fixture = *state;
+    for (size_t size = 8; size <= 966; size += 44) { // where its first sample begins
+        cache_put(fixture, 1, "h264-000000", NULL);
+        struct filing *filing = filing_new(fixture, 1);
+        assert_int_equal(truncate(filing->path, (off_t)size), 0);
+        filing_free(file_now(fixture, 1, FILING_OPEN));
+        filing->alone = true;
+        filing_run(&filing->job);
+        assert_int_equal(filing->result, FILING_EMPTY);
+        filing_free(filing);
+        filing_free(file_now(fixture, 1, FILING_GONE));
+    }
+}
+
 static void nonsense_goes_to_the_quarantine_with_its_reason(void **state)
 {
     struct fixture *fixture = *state;
@@ -443,6 +460,7 @@ int main(void)
         FILING_TEST(what_a_writer_has_open_is_left_alone),
         FILING_TEST(the_first_of_a_run_waits_for_the_second_or_the_end),
         FILING_TEST(an_empty_file_goes_when_its_run_is_over),
+        FILING_TEST(a_head_without_media_goes_when_its_run_is_over),
         FILING_TEST(nonsense_goes_to_the_quarantine_with_its_reason),
         FILING_TEST(footage_before_the_epoch_is_implausible),
         FILING_TEST(tags_of_no_plausible_time_are_not_believed),
