@@ -20,6 +20,10 @@
 
 #define KEEPER_PERIOD_US (2 * US_PER_SECOND)
 #define KEEPER_SILENCE_US (120 * US_PER_SECOND) // a large copy may take its time
+enum {
+    KEEPER_END_MS = 3000, // for the job in hand, when the program ends
+};
+
 #define KEEPER_DOUBT_US (10 * US_PER_SECOND)
 
 struct keeper_look {
@@ -228,11 +232,16 @@ void keeper_end(struct keeper *keeper)
 {
     struct worker *worker = keeper->worker;
     keeper->worker = NULL;
-    worker_free(worker);
+    keeper->left_behind = !worker_end(worker, KEEPER_END_MS);
+    if (keeper->left_behind)
+        log_err("%s does not answer, what was to be done there is left to the next start",
+            keeper->path);
 }
 
 void keeper_free(struct keeper *keeper)
 {
+    if (keeper->left_behind)
+        return; // its thread still names all of it
     struct keeper_look *look = keeper->look;
     purge_free(keeper->purge);
     volume_free(look->volume);

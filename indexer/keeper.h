@@ -24,12 +24,14 @@ struct keeper {
     int64_t oldest_us;            // start of the oldest footage on it, 0 without any
     int64_t full_until_us;        // monotonic: it had no room for a file
     int64_t doubt_until_us;       // monotonic: it has failed
+    bool left_behind;             // its thread has not ended: a disk that does not answer
     struct keeper_look *look;     // its own
 };
 
 struct keeper *keeper_new(struct indexer *indexer, size_t index, int64_t id);
 
-// Ends the thread and takes up what it has finished; the volumes stay for those who name them.
+// Ends the thread (one that does not answer is left behind) and takes up what it has finished; the
+// volumes stay for those who name them.
 void keeper_end(struct keeper *keeper);
 
 // After the committer has ended too.

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <ev.h>
 
@@ -26,6 +27,7 @@ struct worker {
     struct worker_queue waiting;  // under the mutex
     struct worker_queue finished; // under the mutex
     bool stop;                    // under the mutex
+    bool left_behind;             // under the mutex: nobody listens any more
     size_t pending;               // the loop's
 };
 
@@ -75,6 +77,8 @@ static void *worker_main(void *arg)
         job->run(job);
         job->ran = true;
         pthread_mutex_lock(&worker->mutex);
+        if (worker->left_behind)
+            break;
         worker_queue_put(&worker->finished, job);
         ev_async_send(worker->loop, &worker->finished_event);
     }
@@ -166,20 +170,59 @@ size_t worker_pending(const struct worker *worker)
     return worker->pending;
 }
 
-void worker_free(struct worker *worker)
+// Waits for the thread; -1: for ever. Returns whether it has ended.
+static bool worker_join(struct worker *worker, int timeout_ms)
 {
-    if (worker == NULL)
-        return;
+    if (timeout_ms < 0)
+        return pthread_join(worker->thread, NULL) == 0;
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += timeout_ms / 1000;
+    until.tv_nsec += timeout_ms % 1000 * 1000000L;
+    if (until.tv_nsec >= 1000000000L) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000L;
+    }
+    return pthread_clockjoin_np(worker->thread, NULL, CLOCK_MONOTONIC, &until) == 0;
+}
+
+// Gives up what waits and ends the thread. Returns whether it has ended.
+static bool worker_stop(struct worker *worker, int timeout_ms)
+{
     pthread_mutex_lock(&worker->mutex);
     worker->stop = true;
     pthread_cond_signal(&worker->wake);
     pthread_mutex_unlock(&worker->mutex);
-    pthread_join(worker->thread, NULL);
+    bool ended = worker_join(worker, timeout_ms);
+    pthread_mutex_lock(&worker->mutex);
+    worker->left_behind = !ended;
     for (struct worker_job *job; (job = worker_queue_take(&worker->waiting)) != NULL;)
         worker_queue_put(&worker->finished, job);
+    pthread_mutex_unlock(&worker->mutex);
     worker_deliver(worker);
     ev_async_stop(worker->loop, &worker->finished_event);
+    return ended;
+}
+
+static void worker_discard(struct worker *worker)
+{
     pthread_cond_destroy(&worker->wake);
     pthread_mutex_destroy(&worker->mutex);
     free(worker);
+}
+
+void worker_free(struct worker *worker)
+{
+    if (worker == NULL)
+        return;
+    worker_stop(worker, -1);
+    worker_discard(worker);
+}
+
+bool worker_end(struct worker *worker, int timeout_ms)
+{
+    bool ended = worker_stop(worker, timeout_ms);
+    if (ended)
+        worker_discard(worker);
+    return ended;
 }

@@ -33,3 +33,8 @@ size_t worker_pending(const struct worker *worker);
 // Finishes the job in hand, gives up those that wait, calls done() for all of them and ends the
 // thread.
 void worker_free(struct worker *worker);
+
+// The same, but does not wait longer than that for the job in hand: a disk may never answer.
+// Returns false when it has not ended; then the thread is left behind with that job, what it names
+// must stay for ever, and its done() is not called.
+bool worker_end(struct worker *worker, int timeout_ms);
