@@ -11,6 +11,7 @@
 #include "lib/core/log.h"
 #include "lib/core/timeutil.h"
 #include "lib/media/catalog_epoch.h"
+#include "lib/media/catalog_ledger.h"
 #include "lib/media/catalog_missing.h"
 #include "lib/media/catalog_outage.h"
 
@@ -36,6 +37,8 @@ struct committer_round {
     struct committer_list deletions; // apart, so that a full disk can be relieved
     struct committer_list additions;
     struct committer_list durable;
+    bool watched;
+    struct buf lines; // of the ledger
     char *cause;
     struct catalog_lock *locks; // of the list in hand, once they were needed
     size_t lock_count;
@@ -47,6 +50,8 @@ struct committer {
     struct catalog *catalog;
     struct committer_list waiting;
     struct committer_round round;
+    void (*watch)(const struct buf *lines, void *arg);
+    void *watch_arg;
     bool busy;
     bool hurry;
     int64_t started_us; // monotonic, the last round
@@ -272,6 +277,16 @@ static void committer_commit_apart(struct committer_round *round, struct committ
     committer_list_move(list, &failed);
 }
 
+// Takes up what has changed. What can not be told now is told with the next round.
+static void committer_take_lines(struct committer_round *round)
+{
+    char *cause = NULL;
+    if (!round->watched || catalog_ledger_take(round->catalog, &round->lines, &cause) == CATALOG_OK)
+        return;
+    log_err("the ledger's lines can not be read: %s", cause ? cause : "the catalog is locked");
+    free(cause);
+}
+
 static void committer_work(struct worker_job *job)
 {
     struct committer_round *round = (struct committer_round *)job;
@@ -279,6 +294,7 @@ static void committer_work(struct worker_job *job)
         committer_commit_apart(round, &round->deletions);
     if (!committer_commit(round, &round->additions))
         committer_commit_apart(round, &round->additions);
+    committer_take_lines(round);
 }
 
 // --- In the loop ---
@@ -315,6 +331,9 @@ static void committer_done(struct worker_job *job)
         committer_note(committer, round->cause);
     round->cause = NULL;
     committer_put_back(committer);
+    if (round->lines.size > 0)
+        committer->watch(&round->lines, committer->watch_arg);
+    round->lines.size = 0;
     for (struct commit *commit; (commit = committer_list_take(&round->durable)) != NULL;) {
         committer->pending--;
         commit->done(commit);
@@ -344,6 +363,18 @@ void committer_put(struct committer *committer, struct commit *commit)
 {
     committer->pending++;
     committer_list_put(&committer->waiting, commit);
+}
+
+void committer_watch(
+    struct committer *committer, void (*fn)(const struct buf *lines, void *arg), void *arg)
+{
+    char *cause = NULL;
+    committer->watch = fn;
+    committer->watch_arg = arg;
+    committer->round.watched = catalog_ledger_watch(committer->catalog, &cause) == CATALOG_OK;
+    if (!committer->round.watched)
+        log_err("the ledger can not be kept: %s", cause ? cause : "the catalog is locked");
+    free(cause);
 }
 
 size_t committer_pending(const struct committer *committer)
@@ -401,6 +432,7 @@ void committer_free(struct committer *committer, void (*drop)(struct commit *com
     for (struct commit *commit; (commit = committer_list_take(&committer->waiting)) != NULL;)
         drop(commit);
     catalog_close(committer->catalog);
+    buf_fini(&committer->round.lines);
     free(committer->trouble);
     free(committer);
 }

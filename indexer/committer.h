@@ -61,6 +61,11 @@ void committer_free(struct committer *committer, void (*drop)(struct commit *com
 
 void committer_put(struct committer *committer, struct commit *commit);
 
+// Has `fn` called in the loop after each round, before any done(), with the ledger's lines
+// (catalog_ledger.h) of what has changed durably. For the start.
+void committer_watch(
+    struct committer *committer, void (*fn)(const struct buf *lines, void *arg), void *arg);
+
 // Changes that are not durable yet, and why the last attempt failed (NULL when it did not).
 size_t committer_pending(const struct committer *committer);
 const char *committer_trouble(const struct committer *committer);

@@ -16,6 +16,7 @@ struct config;
 struct ev_loop;
 struct expiry;
 struct ingest;
+struct ledger;
 struct marks;
 struct outlook;
 struct reconcile;
@@ -48,6 +49,7 @@ struct indexer {
     struct marks *marks; // events and locks
     struct announce *announce;
     struct reconcile *reconcile;
+    struct ledger *ledger;
     struct figures figures;
     bool stopping; // nothing new is begun
 };

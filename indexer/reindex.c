@@ -12,6 +12,7 @@
 
 #include "indexer/archive.h"
 #include "indexer/exchange.h"
+#include "indexer/ledger.h"
 #include "indexer/lockfile.h"
 #include "indexer/sealed.h"
 #include "indexer/volume.h"
@@ -198,7 +199,7 @@ static int reindex_fill(struct reindex *reindex, const char *place, char **cause
     reindex->catalog = catalog_open_writer(place, cause);
     if (reindex->catalog == NULL || catalog_begin(reindex->catalog, cause) != CATALOG_OK)
         return -1;
-    int result = 0;
+    int result = ledger_restore(reindex->catalog, config, cause);
     for (size_t i = 0; i < config->storage.volume_count && result == 0; i++)
         result = reindex_volume(reindex, config->storage.volumes[i].path, cause);
     if (result == 0)

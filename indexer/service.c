@@ -17,6 +17,7 @@
 #include "indexer/expiry.h"
 #include "indexer/indexer.h"
 #include "indexer/ingest.h"
+#include "indexer/ledger.h"
 #include "indexer/lockfile.h"
 #include "indexer/marks.h"
 #include "indexer/outlook.h"
@@ -94,6 +95,7 @@ static void service_tick_cb(struct ev_loop *loop, ev_timer *event, int revents)
     cachesync_tick(service->sync, now_us);
     cacheroom_tick(service->indexer.cacheroom, now_us);
     reconcile_tick(service->indexer.reconcile, now_us);
+    ledger_tick(service->indexer.ledger, now_us);
     marks_tick(service->indexer.marks, now_us);
     heartbeat_beat(&service->heartbeat, now_us);
 }
@@ -254,6 +256,16 @@ static void service_signal_cb(struct ev_loop *loop, ev_signal *event, int revent
 
 // --- Start ---
 
+// A catalog that is new has what the volumes' ledgers know.
+static int service_take_ledgers(struct catalog *writer, const struct config *config, char **cause)
+{
+    if (catalog_begin(writer, cause) == CATALOG_OK && ledger_restore(writer, config, cause) == 0 &&
+        catalog_commit(writer, cause) == CATALOG_OK)
+        return 0;
+    catalog_rollback(writer);
+    return -1;
+}
+
 // Opens the catalog twice: the writing handle goes to its thread, the loop reads with its own.
 static int service_open_catalog(struct service *service, char **cause)
 {
@@ -263,7 +275,8 @@ static int service_open_catalog(struct service *service, char **cause)
     if (writer == NULL)
         return -1;
     enum catalog_status status = CATALOG_ERROR;
-    if (storage_mark(writer, config, cause) == 0)
+    if (storage_mark(writer, config, cause) == 0 &&
+        service_take_ledgers(writer, config, cause) == 0)
         status = catalog_open_reader(config->storage.database, &indexer->catalog, cause);
     if (status != CATALOG_OK) {
         if (status == CATALOG_BUSY)
@@ -291,6 +304,8 @@ static int service_open(struct service *service, char **cause)
     indexer->cache_worker = worker_new(indexer->loop, "cache");
     indexer->storage = storage_new(indexer);
     indexer->outlook = outlook_new(indexer);
+    indexer->ledger = ledger_new(indexer);
+    committer_watch(indexer->committer, ledger_append, indexer->ledger);
     indexer->ingest = ingest_new(indexer);
     indexer->expiry = expiry_new(indexer);
     indexer->marks = marks_new(indexer);
@@ -432,6 +447,7 @@ void service_free(struct service *service)
     enrol_free(service->enrol);
     storage_free(indexer->storage);
     outlook_free(indexer->outlook);
+    ledger_free(indexer->ledger);
     expiry_free(indexer->expiry);
     ingest_free(indexer->ingest);
     announce_free(indexer->announce);

@@ -12,7 +12,7 @@ struct sqlite3;
 struct sqlite3_stmt;
 
 enum {
-    CATALOG_STATEMENTS_MAX = 96,
+    CATALOG_STATEMENTS_MAX = 128,
 };
 
 struct catalog_db {

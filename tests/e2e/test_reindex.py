@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 import media
-from archive import fill, footage_of, forget_catalog, indexer, put_run, wait_filed
+from archive import OUTAGES, RUNS, fill, footage_of, forget_catalog, indexer, put_run, wait_filed
 from lab import Lab
 from times import format_utc
 
@@ -110,6 +110,48 @@ def test_copies_strangers_and_damage_are_told_apart(archive):
     gone = [row for row in before["segments"] if row[:4] not in keys]
     assert len(gone) == 1
     assert after["segments"] == [row for row in before["segments"] if row not in gone]
+
+
+EVENTS = "SELECT hex(id), camera, stream, start_us, end_us, posted_end_us, label, data FROM event"
+LOCKS = "SELECT hex(id), camera, stream, start_us, end_us, reason, expires_us FROM lock"
+
+
+@pytest.mark.parametrize("how", ["reindex", "start"])
+def test_what_the_files_do_not_say_comes_from_the_ledger(archive, how):
+    ledger = archive.video / ".keepframe-ledger.jsonl"
+    archive.start().wait_ready()
+    first = archive.sealed("yard")[0]
+
+    def ask(command, **arguments):
+        answer = archive.ask_indexer(command, **arguments)
+        assert answer["ok"], answer
+        return answer["result"]
+
+    span = {"start": format_utc(first.start_us), "end": format_utc(first.end_us)}
+    ask("event_add", camera="yard", label="ring \u00fc", data={"a": [1, None, "\n\"\u00fc"]}, **span)
+    open_event = ask("event_add", camera="yard", start=span["start"], label="x")["event"]["id"]
+    ask("event_end", id=open_event, end=span["end"])
+    gone = ask("event_add", camera="door", stream="main", label="gone", **span)["event"]["id"]
+    ask("event_remove", id=gone)
+    ask("lock_add", camera="door", stream="main", reason="evidence", **span)
+    archive.wait_for("the ledger has the lock", lambda: "evidence" in ledger.read_text())
+    archive.stop()
+    tables = {query: archive.catalog(query) for query in (RUNS, OUTAGES, EVENTS, LOCKS)}
+    assert [len(rows) for rows in tables.values()] == [5, 2, 2, 1]
+    before = footage_of(archive)
+    with open(ledger, "a", encoding="utf-8") as file:
+        file.write('{"kind":"event","id":')  # torn
+    forget_catalog(archive)
+    if how == "reindex":
+        reindex(archive)
+    else:
+        archive.start().wait_ready()
+        archive.wait_for("all is indexed", lambda: archive.ask_indexer("status")
+                         ["result"]["reconcile"]["indexed"] == 10)
+        archive.stop()
+    for query, rows in tables.items():
+        assert archive.catalog(query) == rows
+    assert footage_of(archive) == before
 
 
 def test_what_is_in_the_cache_waits_for_the_indexer(archive):
