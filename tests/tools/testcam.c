@@ -26,6 +26,10 @@ static const char mount_help[] =
     "  gop=FRAMES [25]          bitrate=KBIT/S [500]    length=S of the loop [24]\n"
     "                           (gop=10000: one key frame, and none again for long)\n"
     "  rtcp=MS between sender reports [the server's default, 5000]\n"
+    "  audio_late=MS [0]        audio begins so long after video\n"
+    "  report=MS [0]            no sender report comes earlier in a session, and\n"
+    "                           no RTP-Info\n"
+    "  reporter=any|video|audio [any]    whose report comes first, by 3 s\n"
     "  transport=tcp|udp|both [tcp]      what clients may ask for\n"
     "  join=0|1 [0]             clients come in the middle of a group of pictures\n"
     "  mute=0|1 [0]             audio is announced and never sent\n"
@@ -166,6 +170,7 @@ static bool serve(GstRTSPServer *server, const struct options *o, char **cause)
     // A thread for each client: none waits while another's media is prepared.
     gst_rtsp_thread_pool_set_max_threads(pool, -1);
     g_object_unref(pool);
+    fault_watch(server);
     gst_rtsp_server_set_address(server, "127.0.0.1");
     gst_rtsp_server_set_service(server, service);
     if (gst_rtsp_server_attach(server, NULL) == 0) {

@@ -36,6 +36,13 @@ enum transport {
     TRANSPORT_BOTH,
 };
 
+// Whose sender reports come first.
+enum reporter {
+    REPORTER_ANY,
+    REPORTER_VIDEO,
+    REPORTER_AUDIO,
+};
+
 // The settings of one mount, as the command line gives them.
 struct mount {
     char *name; // without the leading slash
@@ -52,7 +59,10 @@ struct mount {
     int gop_frames;
     int bitrate_kbps;
     int length_s;
-    int rtcp_ms; // 0: the server's own default, 5 s
+    int rtcp_ms;       // 0: the server's own default, 5 s
+    int audio_late_ms; // audio begins so long after video
+    int report_ms;     // no sender report comes before, nor RTP-Info at all; 0: both at once
+    enum reporter reporter;
 };
 
 // Parses "NAME[,key=value...]" (testcam.c lists the keys) into a mount that mount_free() releases.
@@ -97,6 +107,9 @@ struct fault *fault_new(const struct mount *m);
 
 // Lets the fault at all packets of a media; call it before the media is prepared.
 void fault_attach(struct fault *fault, GstRTSPMedia *media);
+
+// Lets the faults of all mounts at the server's answers.
+void fault_watch(GstRTSPServer *server);
 
 // Carries out a command line. False and *cause (g_free) when it can not be understood.
 bool fault_command(GstRTSPServer *server, const char *line, char **cause);

@@ -16,11 +16,14 @@
 #define RTCP_LAST 207
 #define VIDEO_RATE 90000
 #define VIDEO_PT 96
+#define REPORTER_AHEAD_US (3 * G_USEC_PER_SEC)
 
 struct fault {
     char *path; // with the leading slash
     bool is_mute, is_udp_lost;
     int audio_rate;
+    int64_t report_us; // of a session's age
+    enum reporter reporter;
     // Read by the threads that send.
     GMutex lock;
     int64_t stalled_until_us, frozen_until_us; // monotonic
@@ -31,6 +34,7 @@ struct fault {
 struct tap {
     struct fault *fault;
     uint32_t video_ssrc; // 0: not seen yet
+    int64_t since_us;    // monotonic
 };
 
 // What a packet meets at this moment.
@@ -62,6 +66,16 @@ static struct weather fault_weather(struct fault *f)
     return w;
 }
 
+// Whether a sender report is held back: it is too early, or the other track's has to come first.
+static bool tap_holds_report(const struct tap *tap, bool is_video)
+{
+    const struct fault *f = tap->fault;
+    int64_t age_us = g_get_monotonic_time() - tap->since_us;
+    bool is_first = f->reporter == REPORTER_ANY || is_video == (f->reporter == REPORTER_VIDEO);
+
+    return age_us < f->report_us + (is_first ? 0 : REPORTER_AHEAD_US);
+}
+
 // Works on one packet in place. Returns whether it shall be sent.
 static bool tap_packet(struct tap *tap, const struct weather *w, uint8_t *packet, size_t size)
 {
@@ -77,6 +91,9 @@ static bool tap_packet(struct tap *tap, const struct weather *w, uint8_t *packet
     rate = is_video ? VIDEO_RATE : (uint32_t)tap->fault->audio_rate;
     if (!is_report) {
         packet_add(packet + 4, (uint32_t)w->jump_s * rate);
+    } else if (packet[1] == RTCP_SR && tap->fault->report_us > 0 &&
+               tap_holds_report(tap, is_video)) {
+        return false;
     } else if (packet[1] == RTCP_SR && size >= 28) {
         packet_add(packet + 8, (uint32_t)w->jump_s);
         packet_add(packet + 16, (uint32_t)w->jump_s * rate);
@@ -147,6 +164,8 @@ struct fault *fault_new(const struct mount *m)
     f->path = g_strconcat("/", m->name, NULL);
     f->is_mute = m->mute != 0;
     f->is_udp_lost = m->udp_lost != 0;
+    f->report_us = m->report_ms * INT64_C(1000);
+    f->reporter = m->reporter;
     f->audio_rate = m->audio == AUDIO_ALAW || m->audio == AUDIO_ULAW ? 8000 : 48000;
     g_mutex_init(&f->lock);
     if (!fault_table)
@@ -162,10 +181,44 @@ void fault_attach(struct fault *fault, GstRTSPMedia *media)
     struct tap *tap = g_new0(struct tap, 1);
 
     tap->fault = fault;
+    tap->since_us = g_get_monotonic_time();
     g_object_set_data_full(G_OBJECT(pipeline), "tap", tap, g_free);
     g_signal_connect(pipeline, "deep-element-added", G_CALLBACK(element_added_cb), tap);
     gst_object_unref(pipeline);
     gst_object_unref(bin);
+}
+
+// Without RTP-Info nobody knows how far apart the tracks begin, until a sender report comes.
+static void answer_cb(GstRTSPClient *client, GstRTSPSession *session, GstRTSPMessage *answer)
+{
+    char *info;
+    GHashTableIter iter;
+    gpointer path, fault;
+
+    (void)client;
+    (void)session;
+    if (gst_rtsp_message_get_header(answer, GST_RTSP_HDR_RTP_INFO, &info, 0) != GST_RTSP_OK)
+        return;
+    g_hash_table_iter_init(&iter, fault_table);
+    while (g_hash_table_iter_next(&iter, &path, &fault)) {
+        g_autofree char *inside = g_strconcat(path, "/", NULL);
+
+        if (((struct fault *)fault)->report_us > 0 && strstr(info, inside)) {
+            gst_rtsp_message_remove_header(answer, GST_RTSP_HDR_RTP_INFO, -1);
+            return;
+        }
+    }
+}
+
+static void client_connected_cb(GstRTSPServer *server, GstRTSPClient *client)
+{
+    (void)server;
+    g_signal_connect(client, "send-message", G_CALLBACK(answer_cb), NULL);
+}
+
+void fault_watch(GstRTSPServer *server)
+{
+    g_signal_connect(server, "client-connected", G_CALLBACK(client_connected_cb), NULL);
 }
 
 static GstRTSPFilterResult media_of_path(

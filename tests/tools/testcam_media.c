@@ -29,7 +29,8 @@ struct feed {
     struct session *session;
     uint64_t next; // number of the next unit, counted since time 0 of the session's axis
     bool started;
-    bool is_mute; // gives the first unit only, so that the media can be described
+    bool is_mute;    // gives the first unit only, so that the media can be described
+    int64_t late_ns; // begins so long after the session
 };
 
 // What one client is served.
@@ -57,8 +58,9 @@ static uint64_t unit_after(const struct track *t, int64_t time_ns)
     return gst_util_uint64_scale_ceil((uint64_t)time_ns, t->unit_den, GST_SECOND * t->unit_num);
 }
 
-// Sets the axis by the first feed that comes. Both tracks begin at the same instant, or ffmpeg
-// would learn their true distance from the first sender report only, and move one of them then.
+// Sets the axis by the first feed that comes. Both tracks begin at the same instant (but for one
+// that is told to be late), or ffmpeg would learn their true distance from the first sender report
+// only, and move one of them then.
 static void session_start(struct session *s, int64_t now_ns)
 {
     const struct track *t = s->video.track ? s->video.track : s->audio.track;
@@ -89,7 +91,7 @@ static void feed_follow(struct feed *f, int64_t now_ns)
 
     if (!f->started) {
         f->started = true;
-        f->next = unit_after(t, f->session->start_ns);
+        f->next = unit_after(t, f->session->start_ns + f->late_ns);
     } else if ((int64_t)unit_time(t, f->next) + (int64_t)LATE_MAX < now) {
         sync = unit_after(t, now) / t->sync_every * t->sync_every;
         f->next = MAX(f->next, sync);
@@ -174,7 +176,7 @@ static void testcam_media_init(TestcamMedia *media)
 struct source {
     enum clock_mode clock;
     bool is_joined, is_mute;
-    int rtcp_ms;
+    int rtcp_ms, audio_late_ms;
     const struct track *video, *audio;
     struct fault *fault;
 };
@@ -192,6 +194,7 @@ static void media_configure_cb(GstRTSPMediaFactory *factory, GstRTSPMedia *media
     s->video.track = source->video;
     s->audio.track = source->audio;
     s->audio.is_mute = source->is_mute;
+    s->audio.late_ns = source->audio_late_ms * (int64_t)GST_MSECOND;
     if (source->video) {
         s->delay = unit_time(source->video, source->video->delay);
         feed_connect(&s->video, s, bin, "video");
@@ -244,8 +247,8 @@ GstRTSPMediaFactory *media_factory_new(
     struct source *source = g_new(struct source, 1);
     g_autofree char *launch = launch_text(m);
 
-    *source = (struct source){
-        m->clock, m->join != 0, m->mute != 0, m->rtcp_ms, video, audio, fault_new(m)};
+    *source = (struct source){m->clock, m->join != 0, m->mute != 0, m->rtcp_ms, m->audio_late_ms,
+        video, audio, fault_new(m)};
     gst_rtsp_media_factory_set_media_gtype(factory, testcam_media_get_type());
     gst_rtsp_media_factory_set_launch(factory, launch);
     // Shared media would answer 503 to a client that wants audio beside one that does not.

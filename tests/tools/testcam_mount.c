@@ -19,6 +19,8 @@ static const struct key key_table[] = {
     {"bitrate", offsetof(struct mount, bitrate_kbps), 20, 100000},
     {"length", offsetof(struct mount, length_s), 1, 600},
     {"rtcp", offsetof(struct mount, rtcp_ms), 0, 60000},
+    {"audio_late", offsetof(struct mount, audio_late_ms), 0, 5000},
+    {"report", offsetof(struct mount, report_ms), 0, 60000},
     {"join", offsetof(struct mount, join), 0, 1},
     {"mute", offsetof(struct mount, mute), 0, 1},
     {"udp_lost", offsetof(struct mount, udp_lost), 0, 1},
@@ -47,6 +49,7 @@ static const struct choice choice_table[] = {
     {"audio", offsetof(struct mount, audio), {"none", "aac", "alaw", "ulaw", "opus"}},
     {"transport", offsetof(struct mount, transport), {"tcp", "udp", "both"}},
     {"clock", offsetof(struct mount, clock), {"media", "wall"}},
+    {"reporter", offsetof(struct mount, reporter), {"any", "video", "audio"}},
 };
 
 static bool set_choice(struct mount *m, const struct choice *c, const char *value, char **cause)
