@@ -106,6 +106,26 @@ static enum filing_result filing_parse(struct filing *filing, struct filing_work
     return FILING_DONE;
 }
 
+// Gives the segment its mended times. A run's first file decides for all, together with those that
+// begin soon after it.
+static enum filing_result filing_mend(struct filing *filing, struct filing_work *work)
+{
+    if (work->state >= SEAL_WRITTEN) {
+        filing->mended = work->tags.mend.kind != 0;
+        if (filing->file.id.number == 0)
+            filing->mend = work->tags.mend;
+        return FILING_DONE;
+    }
+    if (filing->file.id.number == 0 && !beginning_find(&filing->media, filing->following,
+                                           filing->following_count, filing->alone, &filing->mend))
+        return FILING_WAITS;
+    filing->lost = mend_lost(&filing->mend, &filing->media);
+    filing->mended = mend_apply(&filing->mend, &filing->media);
+    if (!filing->mended)
+        filing->lost = 0;
+    return FILING_DONE;
+}
+
 // An earlier life has placed the segment, and its name may be in the volume already: that stands.
 // Moves the run's clock on accordingly.
 static void filing_adopt(
@@ -255,6 +275,10 @@ static enum filing_result filing_file(struct filing *filing, struct filing_work 
     struct mp4_tags tags = {.start_us = filing->row.start_us,
         .end_us = filing->row.end_us,
         .utc_offset_s = filing->row.utc_offset_s};
+    if (work->state >= SEAL_WRITTEN)
+        tags.mend = work->tags.mend;
+    else if (filing->mended)
+        tags.mend = filing->mend;
     segment_id_format(&filing->file.id, tags.identity);
     snprintf(tags.node, sizeof(tags.node), "%s",
         work->state >= SEAL_WRITTEN ? work->tags.node : filing->node);
@@ -284,6 +308,7 @@ static bool filing_settled(const struct filing *filing, const struct filing_work
 static enum filing_result filing_work(struct filing *filing, struct filing_work *work)
 {
     const struct segtime before = filing->time;
+    const struct mend mend_before = filing->mend;
     enum filing_result result = filing_open(filing, work);
     if (result != FILING_DONE)
         return result;
@@ -293,11 +318,15 @@ static enum filing_result filing_work(struct filing *filing, struct filing_work 
         return filing_empty(filing);
     result = filing_parse(filing, work);
     if (result == FILING_DONE)
+        result = filing_mend(filing, work);
+    if (result == FILING_DONE)
         result = filing_place(filing, work);
     if (result == FILING_DONE)
         result = filing_file(filing, work);
-    if (result != FILING_DONE)
+    if (result != FILING_DONE) {
         filing->time = before;
+        filing->mend = mend_before;
+    }
     return result;
 }
 
@@ -321,6 +350,8 @@ void filing_free(struct filing *filing)
     free(filing->path);
     free(filing->node);
     free(filing->committed_key);
+    for (size_t i = 0; i < filing->following_count; i++)
+        free(filing->following[i]);
     free(filing->cause);
     catalog_segment_fini(&filing->row);
     media_segment_fini(&filing->media);

@@ -3,6 +3,7 @@
 // given, for the volume's worker. The catalog is not its business: the caller commits the row.
 #pragma once
 
+#include "indexer/beginning.h"
 #include "indexer/volume.h"
 #include "indexer/worker.h"
 #include "lib/core/buf.h"
@@ -32,7 +33,10 @@ struct filing {
     struct segtime time;   // of the run, after the segment before
     int64_t next_birth_us; // of the successor's file, 0 when there is none
     int64_t latency_us;
-    bool alone;          // no successor will come
+    bool alone;                           // no successor will come
+    struct mend mend;                     // of the run, decided with its first file
+    char *following[BEGINNING_FILES_MAX]; // of a run's first file: those after it, in order
+    size_t following_count;
     char *committed_key; // where the catalog has this segment already, else NULL
 
     // What comes of it.
@@ -46,12 +50,14 @@ struct filing {
     struct media_segment media; // the tracks with their sample entries, without their samples
     struct buf packed;
     uint32_t skipped; // fragments that were not believed
+    bool mended;      // its times are not those of its fragments,
+    uint32_t lost;    // and of so many frames the order is lost
     int64_t busy_us;  // how long it took
 
     void *owner;       // the caller's
     int64_t volume_id; // the caller's
 };
 
-// The worker's side; the job is the struct's own. `time` moves on with FILING_DONE only.
+// The worker's side; the job is the struct's own. `time` and `mend` change with FILING_DONE only.
 void filing_run(struct worker_job *job);
 void filing_free(struct filing *filing);

@@ -29,10 +29,12 @@ struct figures {
     struct tally quarantined;
     struct tally deleted;
     uint64_t skipped_fragments;
-    int64_t filing_us_max;     // the longest that one segment took in the worker
-    int64_t sync_us;           // the last round over the cache
-    int64_t sync_us_max;       // the longest one
-    int64_t loop_delay_us_max; // the longest that the loop was away from its events
+    uint64_t mended;            // segments whose times are not those of their fragments
+    uint64_t disordered_frames; // whose order of presentation is lost
+    int64_t filing_us_max;      // the longest that one segment took in the worker
+    int64_t sync_us;            // the last round over the cache
+    int64_t sync_us_max;        // the longest one
+    int64_t loop_delay_us_max;  // the longest that the loop was away from its events
 };
 
 struct indexer {

@@ -266,6 +266,7 @@ static void ingest_put_segment(
 {
     struct indexer *indexer = stream->indexer;
     run->row.time = filing->time;
+    run->row.mend = filing->mend;
     struct ingest_commit *own = ingest_commit_new(stream, run, COMMIT_SEGMENT);
     own->commit.filing = filing;
     own->commit.volume_id = filing->volume_id;
@@ -286,6 +287,20 @@ static void ingest_tell_step(const struct filing *filing, const char *identity)
             causes[filing->time.step], (double)filing->time.step_us / US_PER_SECOND);
 }
 
+static void ingest_tell_mending(
+    struct indexer *indexer, const struct filing *filing, const char *identity)
+{
+    indexer->figures.mended += filing->mended;
+    indexer->figures.disordered_frames += filing->lost;
+    if (filing->mended)
+        log_info("%s: its %s was put in step with the other track", identity,
+            filing->mend.kind == MEDIA_VIDEO ? "video" : "audio");
+    if (filing->lost > 0)
+        log_warn("%s: %" PRIu32 " frames are shown in the order in which they are decoded, their "
+                 "own was lost when the camera's first sender report came",
+            identity, filing->lost);
+}
+
 static void ingest_filed(struct ingest_stream *stream, struct ingest_file *file,
     struct filing *filing, const char *identity)
 {
@@ -297,6 +312,7 @@ static void ingest_filed(struct ingest_stream *stream, struct ingest_file *file,
     figures->skipped_fragments += filing->skipped;
     skew_add(&stream->skew, filing->has_skew, filing->skew_us, time_monotonic_us());
     ingest_tell_step(filing, identity);
+    ingest_tell_mending(stream->indexer, filing, identity);
     if (filing->skipped > 0)
         log_warn("%s: %" PRIu32 " damaged fragments were left out", identity, filing->skipped);
     ingest_put_segment(stream, ingest_stream_run(stream, file->file.id.run), filing);
@@ -418,6 +434,19 @@ static struct keeper *ingest_choose(struct indexer *indexer, const struct filing
     return keeper != NULL && keeper->volume != NULL ? keeper : NULL;
 }
 
+// Names the files that come after a run's first one: its beginning is looked at as a whole.
+static void ingest_name_following(
+    const struct ingest_stream *stream, const struct ingest_file *file, struct filing *filing)
+{
+    const struct ingest_file *end = stream->files + stream->file_count;
+    for (const struct ingest_file *next = file + 1;
+         next < end && filing->following_count < BEGINNING_FILES_MAX &&
+         next->file.id.run == file->file.id.run;
+         next++)
+        filing->following[filing->following_count++] =
+            cache_segment_path(stream->indexer->config->storage.cache, &next->file.id);
+}
+
 static void ingest_submit(struct ingest_stream *stream, struct ingest_file *file)
 {
     struct indexer *indexer = stream->indexer;
@@ -444,6 +473,9 @@ static void ingest_submit(struct ingest_stream *stream, struct ingest_file *file
         ingest_stream_birth_us(stream, file->file.id.run, file->file.id.number + 1);
     filing->latency_us = ingest_latency_us(stream);
     filing->alone = ingest_run_over(stream, run, file) || ingest_successor_lost(stream, file);
+    filing->mend = run->row.mend;
+    if (file->file.id.number == 0)
+        ingest_name_following(stream, file, filing);
     file->filing = true;
     stream->filing = true;
     keeper->coming_bytes += file->file.size;

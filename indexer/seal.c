@@ -26,8 +26,34 @@ static bool seal_equal(
     return true;
 }
 
-// Whether the trailing moov is the one that its tags and the fragments give.
-static bool seal_tail_whole(const struct mp4_source *source, const struct media_segment *segment,
+// A track's times, kept to be put back.
+struct seal_times {
+    struct media_track *track;
+    int64_t start;
+    struct media_sample *samples;
+};
+
+static void seal_times_keep(struct seal_times *times, struct media_track *track)
+{
+    size_t size = track->sample_count * sizeof(*track->samples);
+    *times = (struct seal_times){track, track->start, xmalloc(size + 1)};
+    if (size > 0)
+        memcpy(times->samples, track->samples, size);
+}
+
+static void seal_times_end(struct seal_times *times, bool put_back)
+{
+    struct media_track *track = times->track;
+    if (put_back && track->sample_count > 0)
+        memcpy(track->samples, times->samples, track->sample_count * sizeof(*track->samples));
+    if (put_back)
+        track->start = times->start;
+    free(times->samples);
+}
+
+// Whether the trailing moov is the one that its tags and the fragments give. The segment then has
+// the mended times.
+static bool seal_tail_whole(const struct mp4_source *source, struct media_segment *segment,
     const struct mp4_layout *layout, struct mp4_tags *tags)
 {
     char *cause = NULL;
@@ -38,15 +64,22 @@ static bool seal_tail_whole(const struct mp4_source *source, const struct media_
         free(cause);
         return false;
     }
+    struct seal_times times[MEDIA_TRACKS_MAX];
+    const size_t count = segment->track_count;
+    for (size_t i = 0; i < count; i++)
+        seal_times_keep(&times[i], &segment->tracks[i]);
+    mend_apply(&tags->mend, segment);
     struct buf moov = BUF_INIT;
     mp4_put_sealed_moov(&moov, segment, tags);
     bool whole = moov.size == layout->tail_size &&
                  seal_equal(source, layout->tail_offset, moov.data, moov.size);
     buf_fini(&moov);
+    for (size_t i = 0; i < count; i++)
+        seal_times_end(&times[i], !whole);
     return whole;
 }
 
-enum seal_state seal_inspect(const struct mp4_source *source, const struct media_segment *segment,
+enum seal_state seal_inspect(const struct mp4_source *source, struct media_segment *segment,
     const struct mp4_layout *layout, struct mp4_tags *tags)
 {
     if (layout->tail_offset == 0)

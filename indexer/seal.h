@@ -25,8 +25,8 @@ enum seal_state {
 
 // How far sealing of a segment had come. A trailing moov counts only when it equals, byte for byte,
 // the one that its own tags and the fragments give; `tags` are then filled (SEAL_WRITTEN and
-// SEAL_DONE).
-enum seal_state seal_inspect(const struct mp4_source *source, const struct media_segment *segment,
+// SEAL_DONE), and the segment has got the mended times that they tell.
+enum seal_state seal_inspect(const struct mp4_source *source, struct media_segment *segment,
     const struct mp4_layout *layout, struct mp4_tags *tags);
 
 // What is to be written.

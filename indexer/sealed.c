@@ -57,6 +57,8 @@ static int sealed_read(struct sealed *sealed, const struct mp4_source *source, c
     if (sealed->state < SEAL_WRITTEN &&
         mp4_read_tags(source, &sealed->layout, &sealed->tags, cause) < 0)
         return -1;
+    if (sealed->state < SEAL_WRITTEN)
+        mend_apply(&sealed->tags.mend, &sealed->media);
     if (!segment_id_parse(sealed->tags.identity, &sealed->id) ||
         !sealed_span_plausible(sealed->tags.start_us, sealed->tags.end_us) ||
         !media_segment_span(&sealed->media, &sealed->media_start_us, &sealed->media_duration_us)) {

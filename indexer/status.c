@@ -63,14 +63,16 @@ json_t *status_json(const struct indexer *indexer)
     struct ingest_figures cache;
     ingest_measure(indexer->ingest, time_now_us(), &cache);
     return json_pack(
-        "{s:s, s:s, s:I, s:I, s:o, s:o, s:I, s:{s:I, s:I, s:I}, s:I, s:I, s:f, s:f, s:f,"
+        "{s:s, s:s, s:I, s:I, s:o, s:o, s:I, s:I, s:I, s:{s:I, s:I, s:I}, s:I, s:I, s:f, s:f, s:f,"
         " s:f, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
         "node", indexer->config->node, "version", KEEPFRAME_VERSION, "committed",
         (json_int_t)figures->committed, "committed_bytes", (json_int_t)figures->committed_bytes,
         "quarantined", status_tally(&figures->quarantined), "deleted",
         status_tally(&figures->deleted), "damaged_fragments",
-        (json_int_t)figures->skipped_fragments, "cache", "streams", (json_int_t)cache.streams,
-        "files", (json_int_t)cache.files, "bytes", (json_int_t)cache.bytes, "waiting_jobs",
+        (json_int_t)figures->skipped_fragments, "mended", (json_int_t)figures->mended,
+        "disordered_frames", (json_int_t)figures->disordered_frames, "cache", "streams",
+        (json_int_t)cache.streams, "files", (json_int_t)cache.files, "bytes",
+        (json_int_t)cache.bytes, "waiting_jobs",
         (json_int_t)storage_pending(indexer->storage) +
             (json_int_t)worker_pending(indexer->cache_worker),
         "waiting_commits", (json_int_t)committer_pending(indexer->committer), "index_lag_seconds",

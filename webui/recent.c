@@ -80,6 +80,21 @@ static void recent_take_track(struct recent_track *to, struct media_track *from)
     from->entry_size = 0;
 }
 
+// Gives a file the times that it has, or will have, when it is sealed: what its tags say, or what
+// the first file of a run shows when it is long enough for that.
+static void recent_mend(const struct recent *recent, const struct mp4_source *source,
+    const struct mp4_layout *layout, struct media_segment *segment)
+{
+    struct mp4_tags tags = {0};
+    char *ignored = NULL;
+    if (layout->tail_offset != 0 && mp4_read_tags(source, layout, &tags, &ignored) < 0)
+        tags = (struct mp4_tags){0};
+    if (layout->tail_offset == 0 && recent->is_first && mend_ready(segment, 1))
+        mend_find(segment, 1, &tags.mend);
+    mend_apply(&tags.mend, segment);
+    free(ignored);
+}
+
 // Parses an open file. Returns 0, or -1 with *cause set.
 static int recent_parse(struct recent *recent, int fd, char **cause)
 {
@@ -89,11 +104,14 @@ static int recent_parse(struct recent *recent, int fd, char **cause)
     struct media_segment segment;
     struct mp4_layout layout;
     int result = mp4_read(&source, &segment, &layout, cause);
-    free(reader);
-    if (result < 0)
+    if (result < 0) {
+        free(reader);
         return -1;
+    }
+    recent_mend(recent, &source, &layout, &segment);
     recent->media_offset = layout.media_offset;
     recent->media_end = layout.media_end;
+    free(reader);
     sample_table_encode(&segment, &recent->packed);
     if (!media_segment_span(&segment, &recent->media_start_us, &recent->media_duration_us)) {
         *cause = xasprintf("it holds no sample");
@@ -142,6 +160,7 @@ static enum recent_status recents_load(
     struct recent_box *box = xcalloc(1, sizeof(*box));
     atomic_init(&box->references, 1);
     box->recent.id = file->id;
+    box->recent.is_first = file->id.number == 0;
     box->recent.size = file->size;
     box->recent.written_us = file->written_us;
     int result = recent_parse(&box->recent, fd, cause);

@@ -11,6 +11,7 @@
 // changed.
 struct recent {
     struct segment_id id;
+    bool is_first;      // of its run
     uint64_t size;      // of the file then
     int64_t written_us; // last write then
     uint64_t media_offset;

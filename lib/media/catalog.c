@@ -2,6 +2,7 @@
 // See catalog.h.
 #include "lib/media/catalog.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include <sqlite3.h>
 
 #include "lib/core/alloc.h"
+#include "lib/core/log.h"
 #include "lib/core/timeutil.h"
 #include "lib/media/catalog_impl.h"
 #include "lib/media/catalog_schema.h"
@@ -291,7 +293,7 @@ enum catalog_status catalog_run_get(struct catalog *catalog, int64_t stream_id, 
 {
     sqlite3_stmt *row;
     enum catalog_status status = catalog_db_start(&catalog->db, &row, cause,
-        "SELECT start_us, ifnull(end_us, 0), reason, detail, " CATALOG_TIME_COLUMNS
+        "SELECT start_us, ifnull(end_us, 0), reason, detail, mend, " CATALOG_TIME_COLUMNS
         " FROM run WHERE stream_id = ? AND run = ?",
         "ii", stream_id, run);
     if (status == CATALOG_OK)
@@ -303,10 +305,12 @@ enum catalog_status catalog_run_get(struct catalog *catalog, int64_t stream_id, 
         .run = run,
         .start_us = sqlite3_column_int64(row, 0),
         .end_us = sqlite3_column_int64(row, 1),
-        .time = catalog_time_read(row, 4),
+        .time = catalog_time_read(row, 5),
     };
     snprintf(found->reason, sizeof(found->reason), "%s", sqlite3_column_text(row, 2));
     snprintf(found->detail, sizeof(found->detail), "%s", sqlite3_column_text(row, 3));
+    if (!mend_parse((const char *)sqlite3_column_text(row, 4), &found->mend))
+        log_warn("the mending of run %" PRId64 " can not be read, it is left out", run);
     catalog_db_end(row);
     return CATALOG_OK;
 }
@@ -327,28 +331,31 @@ enum catalog_status catalog_run_put(
     struct catalog *catalog, const struct catalog_run *run, char **cause)
 {
     const struct segtime *time = &run->time;
+    char mend[MEND_TEXT_SIZE];
     bool over = true;
     enum catalog_status status = CATALOG_OK;
+    mend_format(&run->mend, mend);
     if (run->end_us != 0)
         status = catalog_run_over(catalog, run, &over, cause);
     if (status == CATALOG_OK)
         status = catalog_db_run(&catalog->db, cause,
             "INSERT INTO run (stream_id, run, start_us, end_us, reason, detail,"
-            " " CATALOG_TIME_COLUMNS ")"
+            " " CATALOG_TIME_COLUMNS ", mend)"
             " VALUES (?1, ?2, ?3, nullif(?4, 0), ?5, ?6, iif(?7, ?8, NULL), ?9, ?10, ?11,"
             " iif(?12, ?13, NULL), iif(?12, ?14, NULL), iif(?12, ?15, NULL), ?16,"
-            " iif(?17, ?18, NULL), ?19) ON CONFLICT DO UPDATE SET start_us = excluded.start_us,"
+            " iif(?17, ?18, NULL), ?19, ?20) ON CONFLICT DO UPDATE SET start_us = "
+            "excluded.start_us,"
             " end_us = excluded.end_us, reason = excluded.reason, detail = excluded.detail,"
             " anchor_us = excluded.anchor_us, observations = excluded.observations,"
             " late = excluded.late, late_us = excluded.late_us,"
             " last_start_us = excluded.last_start_us, next_start_us = excluded.next_start_us,"
             " next_media_us = excluded.next_media_us, jump_us = excluded.jump_us,"
-            " next_step = excluded.next_step, step_us = excluded.step_us",
-            "iiiittiiiiiiiiiiiii", run->stream_id, run->run, run->start_us, run->end_us,
+            " next_step = excluded.next_step, step_us = excluded.step_us, mend = excluded.mend",
+            "iiiittiiiiiiiiiiiiit", run->stream_id, run->run, run->start_us, run->end_us,
             run->reason, run->detail, (int64_t)time->anchored, time->anchor_us,
             (int64_t)time->observations, (int64_t)time->late, time->late_us, (int64_t)time->placed,
             time->start_us, time->next_start_us, time->next_media_us, time->jump_us,
-            (int64_t)time->next_seen, (int64_t)time->next_step, time->step_us);
+            (int64_t)time->next_seen, (int64_t)time->next_step, time->step_us, mend);
     if (status == CATALOG_OK && !over)
         status = catalog_outage_run_ended(catalog, run, cause);
     return status;

@@ -13,6 +13,7 @@
 #include "lib/core/buf.h"
 #include "lib/media/codec.h"
 #include "lib/media/media.h"
+#include "lib/media/mend.h"
 #include "lib/media/segment_id.h"
 #include "lib/media/segtime.h"
 
@@ -107,6 +108,7 @@ struct catalog_run {
     char reason[32];
     char detail[256];    // the recorder's last words
     struct segtime time; // state after its last committed segment
+    struct mend mend;    // of its first seconds; decided with its first segment
 };
 
 // --- Reading (by both kinds of handle) ---

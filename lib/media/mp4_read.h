@@ -5,6 +5,7 @@
 #pragma once
 
 #include "lib/media/media.h"
+#include "lib/media/mend.h"
 
 struct mp4_source {
     // Fills `data` with exactly `size` bytes at `offset`. Returns 0, or -1 when they can not be
@@ -70,6 +71,7 @@ struct mp4_tags {
     int64_t start_us;
     int64_t end_us;
     int utc_offset_s; // of its name in the volume
+    struct mend mend; // what makes its times of those of the fragments
 };
 
 // Reads the tags of a trailing moov. Returns 0, or -1 with *cause set.

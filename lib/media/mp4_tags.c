@@ -18,6 +18,7 @@ enum {
     TAG_START,
     TAG_END,
     TAG_UTC_OFFSET,
+    TAG_MENDING, // only where there is any
     TAG_COUNT,
 
     TAG_TEXT_MAX = 256,
@@ -30,6 +31,7 @@ static const char *const tag_names[TAG_COUNT] = {
     [TAG_START] = "keepframe.start",
     [TAG_END] = "keepframe.end",
     [TAG_UTC_OFFSET] = "keepframe.utc_offset",
+    [TAG_MENDING] = "keepframe.mending",
 };
 
 static void tags_format_offset(int offset_s, char text[TAG_TEXT_MAX])
@@ -74,17 +76,20 @@ static void tags_put_item(struct buf *buf, uint32_t number, const char *text)
 
 void mp4_put_tags(struct buf *buf, const struct mp4_tags *tags)
 {
-    char start[TIME_TEXT_SIZE], end[TIME_TEXT_SIZE], offset[TAG_TEXT_MAX];
+    char start[TIME_TEXT_SIZE], end[TIME_TEXT_SIZE], offset[TAG_TEXT_MAX], mending[MEND_TEXT_SIZE];
     time_format_utc(tags->start_us, start);
     time_format_utc(tags->end_us, end);
     tags_format_offset(tags->utc_offset_s, offset);
+    mend_format(&tags->mend, mending);
     const char *texts[TAG_COUNT] = {
         [TAG_IDENTITY] = tags->identity,
         [TAG_NODE] = tags->node,
         [TAG_START] = start,
         [TAG_END] = end,
         [TAG_UTC_OFFSET] = offset,
+        [TAG_MENDING] = mending,
     };
+    uint32_t count = mending[0] != '\0' ? TAG_COUNT : TAG_MENDING;
     size_t meta = mp4_full_box_begin(buf, "meta", 0, 0);
     size_t hdlr = mp4_full_box_begin(buf, "hdlr", 0, 0);
     buf_put_u32(buf, 0);
@@ -92,12 +97,12 @@ void mp4_put_tags(struct buf *buf, const struct mp4_tags *tags)
     buf_put_zeros(buf, 13); // reserved, an empty name
     mp4_box_end(buf, hdlr);
     size_t keys = mp4_full_box_begin(buf, "keys", 0, 0);
-    buf_put_u32(buf, TAG_COUNT);
-    for (size_t i = 0; i < TAG_COUNT; i++)
+    buf_put_u32(buf, count);
+    for (size_t i = 0; i < count; i++)
         tags_put_key(buf, tag_names[i]);
     mp4_box_end(buf, keys);
     size_t ilst = mp4_box_begin(buf, "ilst");
-    for (uint32_t i = 0; i < TAG_COUNT; i++)
+    for (uint32_t i = 0; i < count; i++)
         tags_put_item(buf, i + 1, texts[i]);
     mp4_box_end(buf, ilst);
     mp4_box_end(buf, meta);
@@ -160,7 +165,8 @@ static bool tags_from_texts(char texts[TAG_COUNT][TAG_TEXT_MAX], struct mp4_tags
         return false;
     return time_parse(texts[TAG_START], &tags->start_us) &&
            time_parse(texts[TAG_END], &tags->end_us) &&
-           tags_parse_offset(texts[TAG_UTC_OFFSET], &tags->utc_offset_s);
+           tags_parse_offset(texts[TAG_UTC_OFFSET], &tags->utc_offset_s) &&
+           mend_parse(texts[TAG_MENDING], &tags->mend);
 }
 
 int mp4_read_tags(const struct mp4_source *source, const struct mp4_layout *layout,

@@ -46,6 +46,7 @@ CREATE TABLE run (
     jump_us          INTEGER NOT NULL,
     next_step        INTEGER,         -- what its successor's arrival was, NULL when not seen
     step_us          INTEGER NOT NULL,
+    mend             TEXT NOT NULL,   -- of its first seconds' times (mend.h), mostly empty
     footage_start_us INTEGER,         -- NULL where no segment of it was ever committed; stays when
     footage_end_us   INTEGER,         -- its footage goes
     PRIMARY KEY (stream_id, run)

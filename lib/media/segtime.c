@@ -136,7 +136,9 @@ static int64_t segtime_start(
         return true_us;
     if (time->step != SEGTIME_NONE)
         return true_us <= time->start_us ? true_us : segtime_max(true_us, time->next_start_us);
-    return missing_us > 0 ? segtime_max(true_us, time->next_start_us) : time->next_start_us;
+    if (missing_us < SEGTIME_STEP_US)
+        return time->next_start_us + segtime_max(missing_us, 0);
+    return segtime_max(true_us, time->next_start_us);
 }
 
 // Where it ends by the anchor.

@@ -30,6 +30,9 @@ class Mount:
     join: bool = False  # clients come in the middle of a group of pictures
     mute: bool = False  # audio is announced and never sent
     udp_lost: bool = False  # UDP is agreed upon, and nothing arrives
+    audio_late: int = 0  # ms after the video
+    report: int = 0  # ms: no sender report comes earlier, and nothing else says how far apart the tracks are
+    reporter: str = "any"  # whose report comes first: video, audio
 
     @property
     def argument(self):
@@ -37,7 +40,8 @@ class Mount:
         return (f"{self.name},codec={self.codec},bframes={self.bframes},audio={audio},"
                 f"width={self.width},height={self.height},gop={self.gop},bitrate={self.bitrate},"
                 f"length={self.length},clock={self.clock},transport={self.transport},"
-                f"join={int(self.join)},mute={int(self.mute)},udp_lost={int(self.udp_lost)},rtcp=500")
+                f"join={int(self.join)},mute={int(self.mute)},udp_lost={int(self.udp_lost)},rtcp=500,"
+                f"audio_late={self.audio_late},report={self.report},reporter={self.reporter}")
 
     def sent_pictures(self, build):
         """picture_hash() of each picture of the loop, in the order in which the camera sends

@@ -12,6 +12,7 @@
 
 #include "indexer/filing.h"
 #include "indexer/quarantine.h"
+#include "indexer/sealed.h"
 #include "lib/core/timeutil.h"
 #include "lib/media/segment_id.h"
 
@@ -152,6 +153,113 @@ static void a_camera_s_latency_is_subtracted(void **state)
     filing_run(&filing->job);
     assert_int_equal(filing->row.start_us, BIRTH_US - 250000);
     filing_free(filing);
+}
+
+// The file of number 0 to 3 of a recording that needs mending, its job not run yet.
+static struct filing *filing_of_beginning(
+    const struct fixture *fixture, uint32_t number, const struct filing *before, bool alone)
+{
+    struct filing *filing = filing_new(fixture, number);
+    filing->next_birth_us = BIRTH_US + (number + 1) * 2 * US_PER_SECOND;
+    filing->file.birth_us = filing->next_birth_us - 2 * US_PER_SECOND;
+    filing->alone = alone;
+    if (before != NULL) {
+        filing->mend = before->mend;
+        filing->time = before->time;
+    }
+    for (uint32_t next = 1; number == 0 && next < 4; next++)
+        filing->following[filing->following_count++] = cache_path(fixture, next);
+    return filing;
+}
+
+// What stands in the volume says the same as what was filed.
+static void check_sealed(const struct fixture *fixture, const struct filing *filing)
+{
+    char *path = xasprintf("%s/%s", fixture->video, filing->row.key), *cause = NULL;
+    struct sealed sealed;
+    struct stat info;
+    int fd = open(path, O_RDONLY);
+    assert_int_equal(fstat(fd, &info), 0);
+    if (sealed_load(&sealed, fd, (uint64_t)info.st_size, filing->row.key, &cause) != 0)
+        fail_msg("%s", cause);
+    close(fd);
+    assert_int_equal(sealed.state, SEAL_DONE);
+    assert_int_equal(sealed.tags.mend.kind, filing->mended ? filing->mend.kind : 0);
+    assert_int_equal(sealed.packed.size, filing->packed.size);
+    assert_memory_equal(sealed.packed.data, filing->packed.data, filing->packed.size);
+    assert_memory_equal(
+        &sealed.row.video.summary, &filing->row.video.summary, sizeof(sealed.row.video.summary));
+    assert_memory_equal(
+        &sealed.row.audio.summary, &filing->row.audio.summary, sizeof(sealed.row.audio.summary));
+    sealed_fini(&sealed);
+    free(path);
+}
+
+static void the_beginning_of_a_run_is_mended_as_a_whole(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char *const names[] = {"audio-forward", "video-backward-b"};
+    static const enum media_kind kinds[] = {MEDIA_AUDIO, MEDIA_VIDEO};
+    for (int i = 0; i < 2; i++) {
+        for (uint32_t number = 0; number < 4; number++) {
+            char *name = xasprintf("report/%s-%06u", names[i], number);
+            cache_put(fixture, number, name, NULL);
+            free(name);
+        }
+        // Eight seconds are not enough, as long as more may come.
+        struct filing *first = filing_of_beginning(fixture, 0, NULL, false);
+        filing_run(&first->job);
+        assert_int_equal(first->result, FILING_WAITS);
+        assert_int_equal(first->mend.kind, 0);
+        filing_free(first);
+
+        first = filing_of_beginning(fixture, 0, NULL, true);
+        filing_run(&first->job);
+        assert_int_equal(first->result, FILING_DONE);
+        assert_int_equal(first->mend.kind, kinds[i]);
+        assert_true(first->mended);
+        check_sealed(fixture, first);
+        // 33 frames of sound after the picture.
+        const struct track_summary *video = &first->row.video.summary;
+        const struct track_summary *audio = &first->row.audio.summary;
+        int64_t picture = video->start + video->first_presentation;
+        assert_in_range(audio->start * 15 - picture * 8 + 1000000, 33 * 1024 * 15 + 1000000 - 450,
+            33 * 1024 * 15 + 1000000 + 450);
+
+        // An earlier life has sealed it: what it found stands, without those that came after it.
+        struct filing *again = filing_of_beginning(fixture, 0, NULL, true);
+        while (again->following_count > 0)
+            free(again->following[--again->following_count]);
+        filing_run(&again->job);
+        assert_int_equal(again->result, FILING_DONE);
+        assert_memory_equal(&again->mend, &first->mend, sizeof(first->mend));
+        assert_int_equal(again->row.start_us, first->row.start_us);
+        assert_memory_equal(again->packed.data, first->packed.data, first->packed.size);
+        check_sealed(fixture, again);
+        filing_free(again);
+
+        bool mended = true;
+        uint32_t lost = first->lost;
+        for (uint32_t number = 1; number < 4; number++) {
+            struct filing *next = filing_of_beginning(fixture, number, first, true);
+            filing_run(&next->job);
+            assert_int_equal(next->result, FILING_DONE);
+            assert_int_equal(next->row.start_us, first->row.end_us);
+            assert_true(mended || !next->mended); // none behind the jump
+            mended = next->mended;
+            lost += next->lost;
+            check_sealed(fixture, next);
+            filing_free(first);
+            first = next;
+        }
+        assert_int_equal(lost > 0, i == 1);
+        filing_free(first);
+        for (uint32_t number = 0; number < 4; number++) {
+            char *path = cache_path(fixture, number);
+            unlink(path);
+            free(path);
+        }
+    }
 }
 
 static void after_a_crash_the_same_segment_is_taken_up_again(void **state)
@@ -454,6 +562,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FILING_TEST(a_segment_is_sealed_and_linked),
         FILING_TEST(a_camera_s_latency_is_subtracted),
+        FILING_TEST(the_beginning_of_a_run_is_mended_as_a_whole),
         FILING_TEST(after_a_crash_the_same_segment_is_taken_up_again),
         FILING_TEST(a_name_that_is_taken_gets_a_suffix),
         FILING_TEST(another_file_system_gets_a_sealed_copy),
