@@ -64,7 +64,8 @@ def test_a_download_is_in_step(keepframe, name):
     movie = media.Movie(answer.body)
     tracks = {kind: [(at + movie.track(kind).delay_s()) for _, at in movie.track(kind).shown()]
               for kind in ["video", "audio"]}
-    assert_even(tracks["video"], 0.04, 3 if name == "video-b" else 0)
+    # Where squeezed frames begin and end, some of those that lost their order share a moment.
+    assert_even(tracks["video"], 0.04, 6 if name == "video-b" else 0)
     assert_even(tracks["audio"], 1024 / 48000)
     assert tracks["audio"][0] - tracks["video"][0] == pytest.approx(LATE_S, abs=0.002)
 
