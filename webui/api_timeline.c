@@ -256,6 +256,26 @@ static json_t *timeline_buckets(const int64_t *bounds, const int64_t *covered_us
     return buckets;
 }
 
+// Narrows [*start_us, *end_us) to where gaps may be that last as long as a bucket: half of such a
+// gap lies in one bucket (bounds at whole hours move by one at most), the rest in its neighbours.
+// So nothing is searched where all is well.
+static void timeline_narrow(const int64_t *bounds, const int64_t *covered_us, size_t count,
+    int64_t *start_us, int64_t *end_us)
+{
+    int64_t now_us = time_now_us(), hour_us = 3600 * US_PER_SECOND;
+    int64_t bucket_us = (bounds[count] - bounds[0]) / (int64_t)count;
+    int64_t suspect_us = bucket_us >= 2 * hour_us ? bucket_us / 2 - hour_us : bucket_us / 2;
+    *start_us = *end_us = bounds[count];
+    for (size_t i = 0; i < count; i++) {
+        int64_t until_us = bounds[i + 1] < now_us ? bounds[i + 1] : now_us;
+        if (until_us <= bounds[i] || until_us - bounds[i] - covered_us[i] < suspect_us)
+            continue;
+        if (*start_us == bounds[count])
+            *start_us = bounds[i > 0 ? i - 1 : 0];
+        *end_us = bounds[i + 2 < count ? i + 2 : count];
+    }
+}
+
 static void timeline_answer(const struct timeline *timeline, const struct request *request,
     int64_t start_us, int64_t end_us, struct reply *reply)
 {
@@ -264,14 +284,16 @@ static void timeline_answer(const struct timeline *timeline, const struct reques
     size_t count = (size_t)(wanted < span_us ? wanted : span_us);
     int64_t *bounds = xcalloc(count + 1, sizeof(*bounds));
     int64_t *covered_us = xcalloc(count, sizeof(*covered_us));
-    int64_t least_us = span_us / (int64_t)count;
+    int64_t least_us = span_us / (int64_t)count, from_us, until_us;
     char *cause = NULL;
     json_t *gaps = NULL;
     catalog_timeline_bounds(start_us, end_us, count, bounds);
     enum catalog_status status = timeline_cover(timeline, bounds, count, covered_us, &cause);
-    if (!api_catalog_failed(reply, status, cause))
-        gaps = timeline_gaps(timeline, start_us, end_us,
-            least_us > US_PER_SECOND ? least_us : US_PER_SECOND, 0, &next_us, reply);
+    least_us = least_us > US_PER_SECOND ? least_us : US_PER_SECOND;
+    if (!api_catalog_failed(reply, status, cause)) {
+        timeline_narrow(bounds, covered_us, count, &from_us, &until_us);
+        gaps = timeline_gaps(timeline, from_us, until_us, least_us, 0, &next_us, reply);
+    }
     if (gaps != NULL)
         reply_json(reply, 200,
             json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "node", timeline->worker->conf->node,

@@ -72,29 +72,62 @@ static enum catalog_status gap_walk_rows(
     return status == CATALOG_NONE ? CATALOG_OK : status;
 }
 
-// Hour by hour; the segments only of those that are covered in part. Returns CATALOG_NONE when
-// there is no more room.
+// One hour of the rollup.
+struct gap_hour {
+    int64_t start_us;
+    int64_t covered_us;
+};
+
+// Whether there is footage in the hour before or behind another one, and so a moment of both that
+// bounds every gap between.
+static bool gap_hour_follows(const struct gap_hour *hour, const struct gap_hour *next)
+{
+    return hour->covered_us > 0 && next->covered_us > 0 &&
+           hour->start_us + CATALOG_HOUR_US == next->start_us;
+}
+
+// Meets an hour. Its segments are looked at only where that matters: not where all is covered, and
+// not where only gaps are wanted that are longer than it could be part of, between two neighbours
+// with footage. Returns CATALOG_NONE when there is no more room.
+static enum catalog_status gap_walk_hour(
+    struct gap_walk *walk, const struct gap_hour *hour, bool is_inner, char **cause)
+{
+    int64_t missing_us = CATALOG_HOUR_US - hour->covered_us;
+    bool is_short = is_inner && walk->least_us >= 2 * CATALOG_HOUR_US;
+    if (missing_us > 0 && !is_short)
+        return gap_walk_rows(walk, hour->start_us, missing_us, cause);
+    return gap_walk_meet(walk, hour->start_us, hour->start_us + CATALOG_HOUR_US) ? CATALOG_OK
+                                                                                 : CATALOG_NONE;
+}
+
+// Hour by hour, one behind the query, so that each one's neighbours are known. Returns
+// CATALOG_NONE when there is no more room.
 static enum catalog_status gap_walk_hours(struct gap_walk *walk, char **cause)
 {
     sqlite3_stmt *row;
+    struct gap_hour before = {0}, hour = {0}, next;
+    bool is_first = true;
     enum catalog_status status =
         catalog_hours_start(walk->catalog, &row, walk->stream_id, walk->at_us, walk->end_us, cause);
     if (status != CATALOG_OK)
         return status;
     while ((status = catalog_db_step(&walk->catalog->db, row, cause)) == CATALOG_OK) {
-        int64_t start_us = sqlite3_column_int64(row, 0) * CATALOG_HOUR_US;
-        int64_t end_us = start_us + CATALOG_HOUR_US;
-        int64_t missing_us = CATALOG_HOUR_US - sqlite3_column_int64(row, 1);
-        if (missing_us > 0)
-            status = gap_walk_rows(walk, start_us, missing_us, cause);
-        else if (!gap_walk_meet(walk, start_us, end_us))
-            status = CATALOG_NONE;
+        next.start_us = sqlite3_column_int64(row, 0) * CATALOG_HOUR_US;
+        next.covered_us = sqlite3_column_int64(row, 1);
+        if (!is_first)
+            status = gap_walk_hour(walk, &hour,
+                gap_hour_follows(&before, &hour) && gap_hour_follows(&hour, &next), cause);
         if (status != CATALOG_OK) {
             catalog_db_end(row);
             return status;
         }
+        before = hour;
+        hour = next;
+        is_first = false;
     }
-    return status == CATALOG_NONE ? CATALOG_OK : status;
+    if (status == CATALOG_NONE)
+        status = is_first ? CATALOG_OK : gap_walk_hour(walk, &hour, false, cause);
+    return status;
 }
 
 // --- Causes ---

@@ -1,6 +1,7 @@
 """The benchmarks behind scripts/bench. Each compares with another program in the same run, alternating, and
 quotes medians: machines differ and drift, ratios hold."""
 import argparse
+import http.client
 import json
 import os
 import pathlib
@@ -108,8 +109,41 @@ def bench_catalog(build, table, scratch, full):
                       ("a segment by its identity", "identity_ms"),
                       ("the 500 oldest segments of a volume", "oldest_ms")):
         table.row(f"{name}, warm", figures[key], "ms", "< 20 ms", figures[key] < 20)
-    ratio = figures["year_of_one_ms"] / figures["day_of_one_ms"]
-    table.row("timeline of a year / of a day", ratio, "x", "<= 3 x", ratio <= 3)
+    bench_timeline(build, table, scratch, streams)
+
+
+def start_webui(build, data, streams, log):
+    """The web interface over a catalog, without a supervisor: a process and the file with its address."""
+    runtime = data / "run"
+    runtime.mkdir(exist_ok=True)
+    (runtime / "webui.json").write_text(json.dumps({
+        "version": 1, "node": "bench", "database": str(data), "cache": str(data / "cache"), "listen": "127.0.0.1:0",
+        "volumes": [{"path": str(data / "video")}], "streams": streams}))
+    return runtime / "webui.address", Process(log, build / "bin/keepframe-webui", "run", "--runtime", runtime)
+
+
+def bench_timeline(build, table, scratch, streams):
+    """A year's timeline against a day's over HTTP, from the request to the last byte, on one connection."""
+    camera = f"camera-{streams:04d}"  # the one that has a year of footage
+    address_file, process = start_webui(build, scratch, [], scratch / "webui.log")
+    with process:
+        wait_for("the start of webui", lambda: address_file.exists() and address_file.read_text().strip())
+        connection = http.client.HTTPConnection(address_file.read_text().strip())
+        times = {"year": [], "day": []}
+        for _ in range(52):
+            for name, start, end in (("year", "2026-01-01", "2027-01-01"), ("day", "2026-04-11", "2026-04-12")):
+                since = time.perf_counter()
+                connection.request("GET", f"/api/v1/cameras/{camera}/main/timeline?start={start}T00:00:00Z&end={end}T00:00:00Z")
+                answer = connection.getresponse()
+                body = answer.read()
+                times[name].append((time.perf_counter() - since) * 1e3)
+                if answer.status != 200 or len(json.loads(body)["buckets"]) != 500:
+                    sys.exit(f"bench: no timeline: {body[:200]!r}")
+        connection.close()
+    year, day = (statistics.median(times[name][2:]) for name in ("year", "day"))
+    table.row("timeline of a year of one stream over HTTP, warm", year, "ms", "< 20 ms", year < 20)
+    table.row("timeline of a day of one stream over HTTP, warm", day, "ms")
+    table.row("timeline of a year / of a day, over HTTP", year / day, "x", "<= 3 x", year / day <= 3)
 
 
 def wait_for(what, predicate, seconds=60):
@@ -225,18 +259,12 @@ def bench_playback(build, table, segments, scratch):
     data = scratch / "data"
     data.mkdir()
     rows = index_archive(build, segments, data)
-    runtime = data / "run"
-    runtime.mkdir(exist_ok=True)
-    (runtime / "webui.json").write_text(json.dumps({
-        "version": 1, "node": "bench", "database": str(data), "cache": str(data / "cache"), "listen": "127.0.0.1:0",
-        "volumes": [{"path": str(data / "video")}],
-        "streams": [{"camera": "bench", "stream": "main", "segment_us": 60_000_000, "enabled": True}]}))
+    address_file, webui = start_webui(
+        build, data, [{"camera": "bench", "stream": "main", "segment_us": 60_000_000, "enabled": True}], data / "webui.log")
     start = rows[0][0] + 30_000_000
     path = f"/video/bench/main.mp4?start={start // 1000000}.{start % 1000000:06d}&duration=600"
     port = free_port()
-    with Process(data / "webui.log", build / "bin/keepframe-webui", "run", "--runtime", runtime), \
-            start_nginx(scratch, port):
-        address_file = runtime / "webui.address"
+    with webui, start_nginx(scratch, port):
         wait_for("the start of webui", lambda: address_file.exists() and address_file.read_text().strip())
         address = address_file.read_text().strip()
         with urllib.request.urlopen(f"http://{address}{path}") as answer, open(scratch / "www/range.mp4", "wb") as file:

@@ -77,6 +77,13 @@ def test_what_the_timeline_says_is_what_is_listed(stopped):
         assert bucket["covered_seconds"] == pytest.approx(
             covered_us(rows, begin, finish) / 1e6, abs=2e-6)
 
+    # The gaps of the timeline are the longer ones of the list.
+    for buckets in (1, 2, 7, 13, 500):
+        least = max((end - start) / buckets, 1_000_000)
+        listed = get(stopped, "gaps", **ask, least=f"{least / 1e6:.6f}").json["gaps"]
+        assert get(stopped, "timeline", **ask, buckets=buckets).json["gaps"] == listed
+        assert buckets < 13 or listed, "there is a gap to be found"
+
     # The hole, with its cause.
     gaps = get(stopped, "gaps", least="10ms").expect(200).json
     assert gaps["cursor"] is None

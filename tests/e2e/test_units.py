@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 
 import pytest
@@ -121,9 +122,11 @@ class House:
             for name in names})
         os.chown(self.keepframe.config, IDS["keepframe"], 0)
 
+    def address(self):
+        return (self.webui.folder / "webui.address").read_text().strip()
+
     def get(self, path, params=None):
-        address = (self.webui.folder / "webui.address").read_text().strip()
-        return web.request(address, "GET", web.target(path, params), None, None)
+        return web.request(self.address(), "GET", web.target(path, params), None, None)
 
     def reload(self):
         return subprocess.run(self.supervisor.as_user(*self.supervisor.words("ExecReload")),
@@ -172,6 +175,19 @@ def test_two_users_record_and_serve(house):
     assert_web_user_is_kept_out(house)
     for unit in (house.supervisor, house.webui):
         unit.wait_told("WATCHDOG=1")
+
+    # The web interface may have an event added, and reads on when the catalog's writer is killed.
+    added = web.request(house.address(), "POST", "/api/v1/events", {"Content-Type": "application/json"},
+                        json.dumps({"camera": "one", "start": row["start"], "label": "dog"}))
+    event = added.expect(201).json
+    indexer = next(proc.pid for proc in all_procs()
+                   if proc.ppid == house.supervisor.process.pid and proc.program == "keepframe-indexer")
+    os.kill(indexer, signal.SIGKILL)
+    for _ in range(3):
+        assert [one["id"] for one in house.get("/api/v1/events").expect(200).json["events"]] \
+            == [event["id"]]
+        again = house.get("/video/one/main.mp4", {"start": row["start"], "end": row["end"]})
+        assert again.expect(200).body == video.body
 
     # A reload reaches the web interface, which the supervisor may not signal.
     house.configure("one", "two")

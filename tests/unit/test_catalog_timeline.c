@@ -79,6 +79,8 @@ static void record(struct fixture *fixture, struct model *model)
         at_us += duration_us;
         if (random() % 30 == 0)
             at_us += 1 + random() % 600000000;
+        if (random() % 60 == 0)
+            at_us += HOUR_US + random() % (5 * HOUR_US);
         if (random() % 300 == 0)
             at_us += 30 * HOUR_US;
     }
@@ -160,7 +162,9 @@ static void gaps_are_exact_and_can_be_had_in_pages(void **state)
     for (int i = 0; i < 100; i++) {
         int64_t start_us = NOON_US - 20 * HOUR_US + random() % (last_us - NOON_US);
         int64_t end_us = i == 0 ? INT64_C(4000000000000000) : start_us + random() % (99 * HOUR_US);
-        int64_t least_us = i % 2 ? 1 : random() % 200000000;
+        int64_t least_us = i % 4 == 1   ? 2 * HOUR_US + random() % (3 * HOUR_US)
+                           : i % 2 == 1 ? 1
+                                        : random() % 200000000;
         size_t limit = i % 3 ? 1 + (size_t)random() % 5 : 0, seen = 0;
         start_us = i == 0 ? 1 : start_us;
         size_t count = model_gaps(model, start_us, end_us, least_us, expected);
