@@ -31,6 +31,10 @@ const STATE_LOOK = {
   off: "", disabled: "", removed: "",
 };
 
+function stateLook(state) {
+  return STATE_LOOK[state] ?? "bad";
+}
+
 function element(name, className, text = "") {
   const made = document.createElement(name);
   made.className = className;
@@ -44,7 +48,7 @@ function cameraButton(camera, stream) {
   const title = element("span", "camera-title");
   title.append(
     element("span", "", stream.stream === "main" ? camera : `${camera} · ${stream.stream}`),
-    element("span", `state ${STATE_LOOK[stream.state] ?? "bad"}`, stream.state));
+    element("span", `state ${stateLook(stream.state)}`, stream.state));
   button.append(title);
   if (stream.first === null) {
     button.append(element("small", "", "no footage yet"));
@@ -80,19 +84,27 @@ function drawCameras() {
   $("welcome").hidden = items.length === 0 || page.camera !== null;
 }
 
+// What is to be said of streams that should be recorded and are not.
+function missingText(streams) {
+  const missing = streams.filter(({ state }) => stateLook(state) === "bad").length;
+  if (missing === 0) return [];
+  return [`streams not recorded: ${missing} of ${streams.length}`];
+}
+
 async function refreshCameras() {
   const health = await getHealth();
-  $("health").className = `health ${health.ok ? "good" : "bad"}`;
-  $("health").textContent = health.ok ? "all is well" : health.reasons.join("; ");
+  let troubles = health.ok ? [] : health.reasons;
   try {
     const answer = await getJson("/api/v1/cameras");
     page.cameras = answer.cameras;
     $("node").textContent = answer.node;
     drawCameras();
+    if (health.ok) troubles = missingText(answer.cameras.flatMap(({ streams }) => streams));
   } catch (error) {
-    $("health").className = "health bad";
-    $("health").textContent = error.message;
+    troubles = [error.message];
   }
+  $("health").className = `health ${troubles.length === 0 ? "good" : "bad"}`;
+  $("health").textContent = troubles.join("; ") || "all is well";
 }
 
 // --- The stream and its day
