@@ -98,7 +98,8 @@ int command_check_config(const struct command_options *options)
     }
     for (size_t i = 0; i < config->warnings.count; i++)
         log_warn("%s", config->warnings.items[i]);
-    printf("%s: valid, %zu streams\n", config->file, config->stream_count);
+    printf("%s: valid, %zu stream%s\n", config->file, config->stream_count,
+        config->stream_count == 1 ? "" : "s");
     command_print_hints(config);
     for (size_t i = 0; options->print_commands && i < config->stream_count; i++)
         command_print_stream(config, &config->streams[i]);
@@ -148,34 +149,53 @@ static int64_t command_integer(const json_t *object, const char *key)
     return json_integer_value(json_object_get(object, key));
 }
 
+// The process of a stream or a program; "-" while there is none.
+static char *command_pid(const json_t *object)
+{
+    int64_t pid = command_integer(object, "pid");
+    return pid > 0 ? xasprintf("%" PRId64, pid) : xstrdup("-");
+}
+
 static void command_print_row(const json_t *stream)
 {
     bool is_disabled = json_is_true(json_object_get(stream, "disabled_by_command"));
     char *name =
         xasprintf("%s/%s", command_string(stream, "camera"), command_string(stream, "stream"));
-    printf("%-32s %-11s %8" PRId64 " %10" PRId64 " %6.1f %8" PRId64 " %s\n", name,
-        command_string(stream, "state"), command_integer(stream, "pid"),
-        command_integer(stream, "frames"), json_real_value(json_object_get(stream, "fps")),
-        command_integer(stream, "restarts"),
+    char *pid = command_pid(stream);
+    printf("%-32s %-11s %8s %10" PRId64 " %6.1f %8" PRId64 " %s\n", name,
+        command_string(stream, "state"), pid, command_integer(stream, "frames"),
+        json_real_value(json_object_get(stream, "fps")), command_integer(stream, "restarts"),
         is_disabled ? "disabled by a command" : command_string(stream, "last_reason"));
+    free(pid);
     free(name);
 }
 
 static void command_print_service(const json_t *result, const char *name)
 {
     const json_t *service = json_object_get(result, name);
-    printf("%-8s %s, pid %" PRId64 ", %" PRId64 " restarts\n", name,
-        command_string(service, "state"), command_integer(service, "pid"),
+    const char *state = command_string(service, "state");
+    if (strcmp(state, "off") == 0) {
+        printf("%-8s not started by this program\n", name);
+        return;
+    }
+    char *pid = command_pid(service);
+    printf("%-8s %s, pid %s, %" PRId64 " restarts\n", name, state, pid,
         command_integer(service, "restarts"));
+    free(pid);
 }
 
-// What has gone wrong with the last reload and with hooks; nothing when nothing has.
+// What has gone wrong with the last reload, the last upgrade and with hooks; nothing when nothing
+// has.
 static void command_print_troubles(const json_t *result)
 {
     const json_t *config = json_object_get(result, "config");
     if (json_is_false(json_object_get(config, "successful")))
         printf("config   the reload at %s changed nothing: %s\n", command_string(config, "time"),
             command_string(config, "error"));
+    const json_t *upgrade = json_object_get(result, "upgrade");
+    if (json_is_string(json_object_get(upgrade, "error")))
+        printf("upgrade  the one at %s changed nothing: %s\n", command_string(upgrade, "time"),
+            command_string(upgrade, "error"));
     const char *event;
     json_t *counts;
     json_object_foreach(
@@ -208,14 +228,30 @@ static void command_print_all(const json_t *result)
     json_array_foreach(json_object_get(result, "streams"), index, stream) command_print_row(stream);
 }
 
+// How a stream that fails goes on, and who knows more about it.
+static void command_print_failures(const json_t *stream)
+{
+    int64_t failures = command_integer(stream, "failures");
+    const json_t *next_start = json_object_get(stream, "next_start_ms");
+    if (failures == 0)
+        return;
+    printf("%" PRId64 " failure%s in a row", failures, failures == 1 ? "" : "s");
+    if (json_is_integer(next_start))
+        printf(", next start in %.1f s", (double)json_integer_value(next_start) / 1000);
+    printf("; `keepframe probe %s/%s` says what may help\n", command_string(stream, "camera"),
+        command_string(stream, "stream"));
+}
+
 static void command_print_one(const json_t *result)
 {
     size_t index;
     json_t *line;
     command_print_header();
     command_print_row(result);
-    printf("file %s, %" PRId64 " bytes\n", command_string(result, "file"),
-        command_integer(result, "file_bytes"));
+    if (json_is_string(json_object_get(result, "file")))
+        printf("file %s, %" PRId64 " bytes\n", command_string(result, "file"),
+            command_integer(result, "file_bytes"));
+    command_print_failures(result);
     json_array_foreach(json_object_get(result, "log"), index, line)
     {
         int64_t repeats = command_integer(line, "repeats");
@@ -344,7 +380,7 @@ int command_reload(const struct command_options *options)
     json_t *result = command_call(options, json_pack("{s:s}", "command", "reload"), &code);
     if (result == NULL)
         return code;
-    printf("applied: %" PRId64 " streams started, %" PRId64 " stopped, %" PRId64
+    printf("applied: streams: %" PRId64 " started, %" PRId64 " stopped, %" PRId64
            " restarted, %" PRId64 " kept\n",
         command_integer(result, "started"), command_integer(result, "stopped"),
         command_integer(result, "restarted"), command_integer(result, "kept"));

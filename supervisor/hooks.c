@@ -24,6 +24,8 @@ enum {
 #define HOOKS_WEBHOOK_SPARE_US (US_PER_SECOND / 2) // so that a late webhook can say so itself
 #define HOOKS_DROPS_TOLD_US (60 * US_PER_SECOND)   // a flood is told so often
 
+#define HOOKS_JSON (JSON_COMPACT | JSON_REAL_PRECISION(15)) // 10.2, not 10.199999999999999
+
 // One that runs.
 struct hooks_run {
     struct hooks *hooks;
@@ -279,7 +281,7 @@ static char **hooks_copy_words(const struct config_list *words)
 void hooks_post(struct hooks *hooks, enum hook_kind kind, const struct config_hook *hook,
     const char *camera, const char *stream, json_t *event)
 {
-    char *body = hook && !hooks->is_stopped ? json_dumps(event, JSON_COMPACT) : NULL;
+    char *body = hook && !hooks->is_stopped ? json_dumps(event, HOOKS_JSON) : NULL;
     json_decref(event);
     if (body == NULL)
         return;

@@ -81,7 +81,7 @@ static const struct {
     const char *code;
     const char *format; // of the host
 } probe_fault_table[] = {
-    {"unresolved", "the name in %s can not be resolved: check it, and this machine's name server, "
+    {"unresolved", "there is no address for %s: check the name, and this machine's name server, "
                    "or use the camera's IP address"},
     {"refused", "%s refuses the connection: the camera may be starting, have RTSP switched off, or "
                 "use another port (554 is usual)"},

@@ -100,8 +100,8 @@ static void reloader_end(struct reloader *reloader, const struct reload_plan *do
     if (done == NULL)
         log_err("reload: the configuration stays as it was: %s", error);
     else
-        log_info("reload: %zu streams started, %zu stopped, %zu restarted, %zu kept", done->started,
-            done->stopped, done->restarted, done->kept);
+        log_info("reload: streams: %zu started, %zu stopped, %zu restarted, %zu kept",
+            done->started, done->stopped, done->restarted, done->kept);
     reloader_answer(reloader, done);
     notify_send("READY=1");
 }

@@ -88,7 +88,8 @@ def test_disable_lasts_over_reloads_until_enable_or_a_restart_of_the_daemon(runn
     status = status_of(keepframe, "yard/sub")
     assert status["last_reason"] == "disabled"
     assert status["disabled_by_command"] and not status["enabled"]
-    assert "disabled by a command" in said(keepframe.command("status", "yard/sub"))
+    shown = said(keepframe.command("status", "yard/sub"))
+    assert "disabled by a command" in shown and "file" not in shown and "in a row" not in shown
     assert "no stream disabled; 1 stream disabled already" in said(
         keepframe.command("disable", "yard/sub"))
     assert "no stream restarted; 1 stream not enabled" in said(

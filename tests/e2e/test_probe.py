@@ -163,7 +163,7 @@ def test_what_is_said_where_nothing_can_be_recorded(lab, password_file, server):
         "no password": ((camera.url("avc"),), "unauthorized", "none is given"),
         "wrong path": ((camera.url("nowhere"), *login, password_file), "not_found", "/nowhere"),
         "closed port": ((gone.url("avc"),), "refused", "refuses the connection"),
-        "no such name": (("rtsp://camera.invalid/x",), "unresolved", "can not be resolved"),
+        "no such name": (("rtsp://camera.invalid/x",), "unresolved", "no address for camera.invalid"),
         "silent": ((server().url,), "timeout", "does not answer"),
         "closing": ((server(b"").url,), "closed", "too many viewers"),
         "rubbish": ((server(bytes(range(1, 256)) * 40).url,), "not_rtsp", "check the port"),

@@ -190,6 +190,8 @@ def test_a_broken_program_changes_nothing_and_the_cause_is_told(lab):
         assert fakes.keepframe.log_lines("error:", "stays at work", words), name
     fakes.path.unlink()
     assert "No such file" in upgrades.ask("failed")["upgrade"]["error"]
+    assert "changed nothing: " in (shown := fakes.keepframe.command("status").stdout)
+    assert "No such file" in shown
     row = upgrades.stream("steady")
     assert (row["pid"], row["run"], row["restarts"]) == (before["pid"], before["run"], 0)
     replace(fakes.path, lab.build.program("keepframe"))
