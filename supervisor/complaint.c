@@ -18,6 +18,11 @@ bool complaint_take(
     return is_news;
 }
 
+bool complaint_was_told(const struct complaint *complaint, int64_t since_us)
+{
+    return complaint->reason != REASON_NONE && complaint->told_us >= since_us;
+}
+
 void complaint_end(struct complaint *complaint)
 {
     *complaint = (struct complaint){0};

@@ -18,5 +18,8 @@ struct complaint {
 bool complaint_take(
     struct complaint *complaint, enum reason reason, int64_t now_us, unsigned *untold);
 
+// Whether a failure was told at `since_us` or later, so that its end is worth a word too.
+bool complaint_was_told(const struct complaint *complaint, int64_t since_us);
+
 // All is well: the next failure is news.
 void complaint_end(struct complaint *complaint);

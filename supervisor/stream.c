@@ -19,7 +19,8 @@
 // A clean stop as a whole takes 15 s at most.
 #define STREAM_END_HURRIED_US (8 * US_PER_SECOND)
 
-// A camera that comes and goes is told of when it was away for so long.
+// The return of a camera that comes and goes is told when its leaving was, or when it was away for
+// so long.
 #define STREAM_ABSENCE_TOLD_US (60 * US_PER_SECOND)
 
 typedef void (*stream_action_fn)(struct stream *stream);
@@ -177,7 +178,9 @@ static void stream_do_record(struct stream *stream)
         return;
     }
     int64_t absence_us = stream->figures.last_gap_us;
-    bool is_news = stream->complaint.untold == 0 || absence_us >= STREAM_ABSENCE_TOLD_US;
+    int64_t since_us = time_monotonic_us() - absence_us;
+    bool is_news =
+        complaint_was_told(&stream->complaint, since_us) || absence_us >= STREAM_ABSENCE_TOLD_US;
     char *absence = stream_absence(absence_us);
     log_write(is_news ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG,
         "%s/%s: records again after %s and %u failures (run %" PRId64 ")", stream->camera,

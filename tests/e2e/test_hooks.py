@@ -58,6 +58,8 @@ def test_down_and_up_are_told_with_reason_and_times(lab, receiver, script):
     last_frame = parse_utc(stream_of(keepframe, "one")["last_frame"])
     camera.kill()
     (down,) = receiver.wait("stream_down", context=keepframe.log_tail)
+    shown = keepframe.command("status", "one").stdout
+    assert "in a row" in shown and "`keepframe probe one/main`" in shown
     assert (down["camera"], down["stream"]) == ("one", "main")
     assert down["reason"] in ("closed", "refused")
     assert parse_utc(down["since"]) >= last_frame
@@ -67,6 +69,7 @@ def test_down_and_up_are_told_with_reason_and_times(lab, receiver, script):
     camera.start()
     (up,) = receiver.wait("stream_up", context=keepframe.log_tail)
     assert up["reason"] == down["reason"]
+    keepframe.wait_log(" info: one/main: records again after ")  # who reads the log is told too
     assert up["away_seconds"] > down["away_seconds"]
     assert parse_utc(up["since"]) > parse_utc(down["time"])
     keepframe.wait_for("the command has been told too",

@@ -42,11 +42,26 @@ static void test_another_reason_is_news(void **state)
     assert_int_equal(untold, 0);
 }
 
+static void test_an_end_is_news_where_its_beginning_was_told(void **state)
+{
+    struct complaint complaint = {0};
+    unsigned untold;
+    (void)state;
+    assert_false(complaint_was_told(&complaint, 0)); // there was none
+    complaint_take(&complaint, REASON_TIMEOUT, 10, &untold);
+    complaint_take(&complaint, REASON_TIMEOUT, 20, &untold);
+    assert_true(complaint_was_told(&complaint, 10));
+    assert_false(complaint_was_told(&complaint, 11)); // only what came untold
+    complaint_end(&complaint);
+    assert_false(complaint_was_told(&complaint, 0));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_once_and_then_hourly_with_a_count),
         cmocka_unit_test(test_another_reason_is_news),
+        cmocka_unit_test(test_an_end_is_news_where_its_beginning_was_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
