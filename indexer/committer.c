@@ -190,6 +190,22 @@ static void committer_forget_locks(struct committer_round *round)
     round->locks_known = false;
 }
 
+// Events stay as long as there may be footage of their time: locked footage outlives every age.
+static enum catalog_status committer_expire_events(struct catalog *catalog, int64_t before_us,
+    const struct catalog_stream *streams, size_t count, char **cause)
+{
+    bool some = false;
+    size_t removed;
+    for (size_t i = 0; i < count; i++) {
+        if (streams[i].segments == 0)
+            continue;
+        some = true;
+        before_us = streams[i].first_us < before_us ? streams[i].first_us : before_us;
+    }
+    return some ? catalog_events_expire(catalog, before_us, COMMITTER_EVENTS_MAX, &removed, cause)
+                : CATALOG_OK;
+}
+
 static enum catalog_status committer_expire(
     struct catalog *catalog, const struct commit *commit, char **cause)
 {
@@ -203,11 +219,9 @@ static enum catalog_status committer_expire(
         if (status == CATALOG_OK)
             status = catalog_missing_expire(catalog, streams[i].id, commit->before_us, cause);
     }
-    free(streams);
-    size_t removed;
     if (status == CATALOG_OK)
-        status = catalog_events_expire(
-            catalog, commit->before_us, COMMITTER_EVENTS_MAX, &removed, cause);
+        status = committer_expire_events(catalog, commit->before_us, streams, count, cause);
+    free(streams);
     return status;
 }
 
