@@ -5,6 +5,7 @@
 
 #include "lib/core/alloc.h"
 #include "lib/core/timeutil.h"
+#include "lib/media/catalog_epoch.h"
 #include "lib/media/catalog_timeline.h"
 #include "webui/api.h"
 #include "webui/civil.h"
@@ -13,6 +14,7 @@
 enum {
     TIMELINE_BUCKETS_DEFAULT = 500,
     TIMELINE_BUCKETS_MAX = 5000,
+    TIMELINE_STEPS_MAX = 1000,
     CALENDAR_DAYS_MAX = 3660,
 };
 
@@ -276,6 +278,29 @@ static void timeline_narrow(const int64_t *bounds, const int64_t *covered_us, si
     }
 }
 
+// Where clocks stepped. NULL with the reply filled on failure.
+static json_t *timeline_steps(
+    const struct timeline *timeline, int64_t start_us, int64_t end_us, struct reply *reply)
+{
+    struct catalog_epoch *epochs = NULL;
+    size_t count = 0;
+    char *cause = NULL;
+    enum catalog_status status = CATALOG_OK;
+    if (timeline->stream_id != 0)
+        status = worker_check(
+            timeline->worker, catalog_epochs_in(timeline->worker->catalog, timeline->stream_id,
+                                  start_us, end_us, TIMELINE_STEPS_MAX, &epochs, &count, &cause));
+    if (api_catalog_failed(reply, status, cause))
+        return NULL;
+    json_t *steps = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(
+            steps, json_pack("{s:o, s:s, s:f}", "time", reply_time(epochs[i].start_us), "cause",
+                       epochs[i].cause, "moved_seconds", timeline_seconds(epochs[i].moved_us)));
+    free(epochs);
+    return steps;
+}
+
 static void timeline_answer(const struct timeline *timeline, const struct request *request,
     int64_t start_us, int64_t end_us, struct reply *reply)
 {
@@ -286,7 +311,7 @@ static void timeline_answer(const struct timeline *timeline, const struct reques
     int64_t *covered_us = xcalloc(count, sizeof(*covered_us));
     int64_t least_us = span_us / (int64_t)count, from_us, until_us;
     char *cause = NULL;
-    json_t *gaps = NULL;
+    json_t *gaps = NULL, *steps = NULL;
     catalog_timeline_bounds(start_us, end_us, count, bounds);
     enum catalog_status status = timeline_cover(timeline, bounds, count, covered_us, &cause);
     least_us = least_us > US_PER_SECOND ? least_us : US_PER_SECOND;
@@ -294,12 +319,15 @@ static void timeline_answer(const struct timeline *timeline, const struct reques
         timeline_narrow(bounds, covered_us, count, &from_us, &until_us);
         gaps = timeline_gaps(timeline, from_us, until_us, least_us, 0, &next_us, reply);
     }
-    if (gaps != NULL)
+    if (gaps != NULL && (steps = timeline_steps(timeline, start_us, end_us, reply)) == NULL)
+        json_decref(gaps);
+    if (steps != NULL)
         reply_json(reply, 200,
-            json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "node", timeline->worker->conf->node,
-                "camera", request->names[0], "stream", request->names[1], "start",
-                reply_time(start_us), "end", reply_time(end_us), "buckets",
-                timeline_buckets(bounds, covered_us, count), "gaps", gaps));
+            json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "node",
+                timeline->worker->conf->node, "camera", request->names[0], "stream",
+                request->names[1], "start", reply_time(start_us), "end", reply_time(end_us),
+                "buckets", timeline_buckets(bounds, covered_us, count), "gaps", gaps, "steps",
+                steps));
     free(bounds);
     free(covered_us);
 }

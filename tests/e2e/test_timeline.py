@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sqlite3
 
 import pytest
 
@@ -179,3 +180,17 @@ def test_an_unknown_stream(recorded):
     for what in ("timeline", "gaps", "calendar"):
         answer = recorded.get(f"/api/v1/cameras/one/sub/{what}").expect(404)
         assert answer.json["error"]["code"] == "stream_not_found"
+
+
+def test_the_timeline_tells_of_steps(stopped):
+    at = stopped.segments("one")[1].start_us
+    ask = {"start": format_utc(at - 1_000_000), "end": format_utc(at + 1_000_000)}
+    assert get(stopped, "timeline", **ask).expect(200).json["steps"] == []
+    connection = sqlite3.connect(stopped.data / "catalog.db", timeout=30)
+    with connection:
+        connection.execute("INSERT INTO epoch SELECT id, 5, 7, ?, 'clock_step', -2500000 FROM stream", (at,))
+    connection.close()
+    assert get(stopped, "timeline", **ask).expect(200).json["steps"] == [
+        {"time": format_utc(at), "cause": "clock_step", "moved_seconds": -2.5}]
+    ask["end"] = format_utc(at)
+    assert get(stopped, "timeline", **ask).expect(200).json["steps"] == []
