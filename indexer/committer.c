@@ -141,6 +141,8 @@ static enum catalog_status committer_segment(
         status = committer_track(catalog, &filing->media, MEDIA_AUDIO, &row->audio, cause);
     if (status == CATALOG_OK)
         status = catalog_frames_put(catalog, row, filing->packed.data, filing->packed.size, cause);
+    if (status == CATALOG_OK && filing->has_hash)
+        status = catalog_hash_put(catalog, row, filing->sha256, cause);
     if (status == CATALOG_OK)
         status = catalog_segment_add(catalog, row, cause);
     if (status == CATALOG_OK)

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "indexer/hash.h"
 #include "indexer/sealed.h"
 #include "lib/core/alloc.h"
 #include "lib/media/catalog_tracks.h"
@@ -228,6 +229,20 @@ static void damage_structure(struct damage_work *work)
         damage_whole(work, xstrdup("the catalog's row says otherwise than the file"));
 }
 
+// Where there is no hash, damage inside of pictures and sound goes unseen.
+static void damage_hash(struct damage_work *work)
+{
+    uint8_t hash[HASH_SIZE];
+    char *cause = NULL;
+    if (work->file->hash == NULL)
+        return;
+    if (hash_file(work->fd, hash, &cause) < 0)
+        damage_whole(work, xasprintf("its hash: %s", cause));
+    else if (memcmp(hash, work->file->hash, sizeof(hash)) != 0)
+        damage_whole(work, xstrdup("its bytes are not those that were filed: another SHA-256"));
+    free(cause);
+}
+
 void damage_look(const struct damage_file *file, int fd, uint64_t size, struct damages *found)
 {
     struct damage_work work = {.file = file, .fd = fd, .size = size, .found = found};
@@ -238,6 +253,7 @@ void damage_look(const struct damage_file *file, int fd, uint64_t size, struct d
     if (size != file->row->size_bytes)
         damage_whole(&work, xasprintf("it has %" PRIu64 " bytes, the catalog knows %" PRIu64, size,
                                 file->row->size_bytes));
+    damage_hash(&work);
     if (sealed_load(&sealed, fd, size, file->row->key, &cause) == 0) {
         work.sealed = &sealed;
         damage_structure(&work);

@@ -10,12 +10,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "indexer/hash.h"
 #include "indexer/quarantine.h"
 #include "indexer/seal.h"
 #include "indexer/sealed.h"
 #include "indexer/skew.h"
 #include "lib/core/alloc.h"
 #include "lib/core/fsutil.h"
+#include "lib/core/log.h"
 #include "lib/core/timeutil.h"
 #include "lib/media/codec.h"
 
@@ -270,6 +272,24 @@ static void filing_summarize(struct filing *filing, const struct filing_work *wo
     }
 }
 
+// Hashes the file as it stands in the volume. Footage is filed without, rather than not at all.
+static void filing_hash(struct filing *filing, const char *key)
+{
+    char *cause = NULL;
+    if (!filing->hash)
+        return;
+    int fd = openat(filing->volume->root, key, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        cause = xstrdup(strerror(errno));
+    else
+        filing->has_hash = hash_file(fd, filing->sha256, &cause) == 0;
+    if (!filing->has_hash)
+        log_err("%s/%s: is filed without its hash: %s", filing->volume->path, key, cause);
+    if (fd >= 0)
+        close(fd);
+    free(cause);
+}
+
 static enum filing_result filing_file(struct filing *filing, struct filing_work *work)
 {
     struct mp4_tags tags = {.start_us = filing->row.start_us,
@@ -292,6 +312,7 @@ static enum filing_result filing_file(struct filing *filing, struct filing_work 
     if (result < 0)
         return FILING_FAILED;
     filing->row.key = xstrdup(key);
+    filing_hash(filing, key);
     filing_summarize(filing, work);
     return FILING_DONE;
 }

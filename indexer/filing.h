@@ -34,6 +34,7 @@ struct filing {
     int64_t next_birth_us; // of the successor's file, 0 when there is none
     int64_t latency_us;
     bool alone;                           // no successor will come
+    bool hash;                            // compute the file's hash
     struct mend mend;                     // of the run, decided with its first file
     char *following[BEGINNING_FILES_MAX]; // of a run's first file: those after it, in order
     size_t following_count;
@@ -49,10 +50,12 @@ struct filing {
     int64_t skew_us;            // the camera's clock minus ours, where the segment tells it
     struct media_segment media; // the tracks with their sample entries, without their samples
     struct buf packed;
-    uint32_t skipped; // fragments that were not believed
-    bool mended;      // its times are not those of its fragments,
-    uint32_t lost;    // and of so many frames the order is lost
-    int64_t busy_us;  // how long it took
+    bool has_hash;
+    uint8_t sha256[CATALOG_HASH_SIZE]; // of the file in the volume
+    uint32_t skipped;                  // fragments that were not believed
+    bool mended;                       // its times are not those of its fragments,
+    uint32_t lost;                     // and of so many frames the order is lost
+    int64_t busy_us;                   // how long it took
 
     void *owner;       // the caller's
     int64_t volume_id; // the caller's

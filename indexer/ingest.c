@@ -471,6 +471,7 @@ static void ingest_submit(struct ingest_stream *stream, struct ingest_file *file
     filing->time = run->row.time;
     filing->next_birth_us =
         ingest_stream_birth_us(stream, file->file.id.run, file->file.id.number + 1);
+    filing->hash = indexer->config->recording.hash == CONFIG_HASH_SHA256;
     filing->latency_us = ingest_latency_us(stream);
     filing->alone = ingest_run_over(stream, run, file) || ingest_successor_lost(stream, file);
     filing->mend = run->row.mend;

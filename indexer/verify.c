@@ -161,6 +161,11 @@ static int verify_segment(struct verify *verify, const struct catalog_stream *st
     enum catalog_status status = catalog_frames(verify->catalog, row, &packed, cause);
     if (status == CATALOG_OK)
         file.packed = &packed;
+    uint8_t hash[CATALOG_HASH_SIZE];
+    char *no_hash = NULL;
+    if (status == CATALOG_OK && catalog_hash(verify->catalog, row, hash, &no_hash) == CATALOG_OK)
+        file.hash = hash;
+    free(no_hash);
     char *path = verify_path(verify, row);
     if (status == CATALOG_OK || status == CATALOG_NONE)
         verify_file(verify, &file, path);

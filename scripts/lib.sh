@@ -4,7 +4,7 @@
 tree=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 packages_build=(gcc libc6-dev cmake ninja-build pkg-config libev-dev libsqlite3-dev libyaml-dev
-    libmicrohttpd-dev libjansson-dev libcurl4-openssl-dev)
+    libmicrohttpd-dev libjansson-dev libcurl4-openssl-dev libssl-dev)
 packages_record=(ca-certificates ffmpeg)
 packages_camera=(libgstrtspserver-1.0-dev gstreamer1.0-plugins-base gstreamer1.0-plugins-good)
 packages_test=(clang clang-format libclang-rt-14-dev libcmocka-dev python3 python3-pytest python3-pytest-xdist scdoc prometheus zabbix-agent python3-yaml curl

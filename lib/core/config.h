@@ -25,6 +25,11 @@ enum config_mode {
     CONFIG_MODE_EVENTS,
 };
 
+enum config_hash {
+    CONFIG_HASH_NONE,
+    CONFIG_HASH_SHA256,
+};
+
 enum config_webui {
     CONFIG_WEBUI_SUPERVISED,
     CONFIG_WEBUI_EXTERNAL,
@@ -97,6 +102,7 @@ struct config {
     } storage;
     struct {
         int64_t sync_us;
+        enum config_hash hash; // of filed segments
     } recording;
     struct {
         char *path;

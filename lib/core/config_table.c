@@ -51,6 +51,12 @@ static const struct config_choice config_mode_choices[] = {
     {NULL, 0},
 };
 
+static const struct config_choice config_hash_choices[] = {
+    {"none", CONFIG_HASH_NONE},
+    {"sha256", CONFIG_HASH_SHA256},
+    {NULL, 0},
+};
+
 static const struct config_choice config_webui_choices[] = {
     {"supervised", CONFIG_WEBUI_SUPERVISED},
     {"external", CONFIG_WEBUI_EXTERNAL},
@@ -120,6 +126,9 @@ const struct config_key config_table[] = {
     {"sync", RECORDING, CONFIG_TYPE_DURATION, TO_CONFIG(recording.sync_us), .min = SECONDS(1),
         .max = SECONDS(600), .fallback = "5s",
         .help = "How often open recordings are forced to disk: what a power cut may cost."},
+    {"hash", RECORDING, CONFIG_TYPE_CHOICE, TO_CONFIG(recording.hash),
+        .choices = config_hash_choices, .fallback = "none",
+        .help = "A checksum of each file as it is filed, for `keepframe-indexer verify`."},
     {"segment", EACH_STREAM, CONFIG_TYPE_DURATION, TO_RECORDING(segment_us), .min = SECONDS(2),
         .max = HOURS(1), .fallback = "60s", .help = "Length of the files, cut at key frames."},
     {"transport", EACH_STREAM, CONFIG_TYPE_CHOICE, TO_RECORDING(transport),
@@ -158,7 +167,6 @@ const struct config_key config_table[] = {
     {"max_bytes", RETAIN, CONFIG_TYPE_SIZE, TO_RECORDING(retain.max_bytes), .fallback = "0",
         .help = "What each stream may take at most, without what is locked; then its oldest "
                 "footage goes. 0: no limit of its own."},
-    PLANNED(RECORDING, "hash"),
     {"on_stream_down", EACH_STREAM, CONFIG_TYPE_HOOK, DOWN_HOOK, TO_RECORDING(on_stream_down),
         .help = "What is run when a stream is not recorded any more. One that stands in a camera "
                 "or in a stream replaces the inherited one whole; {} stands for none."},

@@ -431,6 +431,25 @@ enum catalog_status catalog_frames(struct catalog *catalog, const struct catalog
     return status;
 }
 
+enum catalog_status catalog_hash_put(struct catalog *catalog, const struct catalog_segment *segment,
+    const uint8_t hash[CATALOG_HASH_SIZE], char **cause)
+{
+    return frames_put_hash(&catalog->frames, segment, hash, cause);
+}
+
+enum catalog_status catalog_hash(struct catalog *catalog, const struct catalog_segment *segment,
+    uint8_t hash[CATALOG_HASH_SIZE], char **cause)
+{
+    int64_t day = time_day_number(segment->start_us);
+    enum catalog_status status = frames_get_hash(
+        &catalog->frames, day, segment->stream_id, segment->run, segment->number, hash, cause);
+    int64_t before = time_day_number(segment->start_us - CATALOG_MOVED_US_MAX);
+    if (status == CATALOG_NONE && before != day)
+        status = frames_get_hash(&catalog->frames, before, segment->stream_id, segment->run,
+            segment->number, hash, cause);
+    return status;
+}
+
 enum catalog_status catalog_frames_expire(struct catalog *catalog, char **cause)
 {
     int64_t *days;

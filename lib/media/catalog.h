@@ -136,6 +136,13 @@ enum catalog_status catalog_segment_known(
 enum catalog_status catalog_frames(struct catalog *catalog, const struct catalog_segment *segment,
     struct buf *packed, char **cause);
 
+// The SHA-256 of the segment's file as it was filed. CATALOG_NONE: none is stored.
+enum {
+    CATALOG_HASH_SIZE = 32,
+};
+enum catalog_status catalog_hash(struct catalog *catalog, const struct catalog_segment *segment,
+    uint8_t hash[CATALOG_HASH_SIZE], char **cause);
+
 enum catalog_status catalog_codec_get(
     struct catalog *catalog, int64_t codec_id, struct catalog_codec *codec, char **cause);
 enum catalog_status catalog_run_get(struct catalog *catalog, int64_t stream_id, int64_t run,
@@ -177,6 +184,10 @@ enum catalog_status catalog_run_put(
 // durable before the rows.
 enum catalog_status catalog_frames_put(struct catalog *catalog,
     const struct catalog_segment *segment, const void *packed, size_t packed_size, char **cause);
+
+// Stores the hash of a segment whose table was just put.
+enum catalog_status catalog_hash_put(struct catalog *catalog, const struct catalog_segment *segment,
+    const uint8_t hash[CATALOG_HASH_SIZE], char **cause);
 
 // Adds the row, its stream's totals and its hourly rollup. A start that the stream already has is
 // moved on by 1 µs until it is free (segment->start_us says where it ended up); an identity that is

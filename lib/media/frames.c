@@ -150,6 +150,20 @@ enum catalog_status frames_put(struct frames *frames, const struct catalog_segme
         "iiib", segment->stream_id, segment->run, (int64_t)segment->number, packed, packed_size);
 }
 
+enum catalog_status frames_put_hash(struct frames *frames, const struct catalog_segment *segment,
+    const uint8_t hash[CATALOG_HASH_SIZE], char **cause)
+{
+    struct frames_day *day;
+    enum catalog_status status =
+        frames_open(frames, time_day_number(segment->start_us), &day, cause);
+    return status == CATALOG_OK
+               ? catalog_db_run(&day->db, cause,
+                     "UPDATE frames SET hash = ? WHERE stream_id = ? AND run = ? AND number = ?",
+                     "biii", hash, (size_t)CATALOG_HASH_SIZE, segment->stream_id, segment->run,
+                     (int64_t)segment->number)
+               : status;
+}
+
 enum catalog_status frames_commit(struct frames *frames, char **cause)
 {
     enum catalog_status status = CATALOG_OK;
@@ -191,6 +205,32 @@ enum catalog_status frames_get(struct frames *frames, int64_t day_number, int64_
         return status;
     const void *data = sqlite3_column_blob(statement, 0);
     buf_put(packed, data, (size_t)sqlite3_column_bytes(statement, 0));
+    catalog_db_end(statement);
+    return CATALOG_OK;
+}
+
+enum catalog_status frames_get_hash(struct frames *frames, int64_t day_number, int64_t stream_id,
+    int64_t run, uint32_t number, uint8_t hash[CATALOG_HASH_SIZE], char **cause)
+{
+    char *path = frames_path(frames, day_number);
+    bool there = access(path, F_OK) == 0;
+    free(path);
+    *cause = NULL;
+    if (!there)
+        return CATALOG_NONE;
+    struct frames_day *day;
+    sqlite3_stmt *statement;
+    enum catalog_status status = frames_open(frames, day_number, &day, cause);
+    if (status == CATALOG_OK)
+        status = catalog_db_start(&day->db, &statement, cause,
+            "SELECT hash FROM frames WHERE stream_id = ? AND run = ? AND number = ?"
+            " AND length(hash) = 32",
+            "iii", stream_id, run, (int64_t)number);
+    if (status == CATALOG_OK)
+        status = catalog_db_step(&day->db, statement, cause);
+    if (status != CATALOG_OK)
+        return status;
+    memcpy(hash, sqlite3_column_blob(statement, 0), CATALOG_HASH_SIZE);
     catalog_db_end(statement);
     return CATALOG_OK;
 }

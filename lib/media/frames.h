@@ -30,12 +30,20 @@ void frames_fini(struct frames *frames);
 // frames_commit().
 enum catalog_status frames_put(struct frames *frames, const struct catalog_segment *segment,
     const void *packed, size_t packed_size, char **cause);
+
+// Sets the hash of what was put.
+enum catalog_status frames_put_hash(struct frames *frames, const struct catalog_segment *segment,
+    const uint8_t hash[CATALOG_HASH_SIZE], char **cause);
 enum catalog_status frames_commit(struct frames *frames, char **cause);
 void frames_rollback(struct frames *frames);
 
 // Appends the bytes to `packed`. CATALOG_NONE where the day has none.
 enum catalog_status frames_get(struct frames *frames, int64_t day, int64_t stream_id, int64_t run,
     uint32_t number, struct buf *packed, char **cause);
+
+// The hash, CATALOG_NONE where the day has none.
+enum catalog_status frames_get_hash(struct frames *frames, int64_t day, int64_t stream_id,
+    int64_t run, uint32_t number, uint8_t hash[CATALOG_HASH_SIZE], char **cause);
 
 // The days that have a file, ascending. Returns 0, or -1 with *cause set; the array is the
 // caller's.

@@ -1,12 +1,13 @@
 """`keepframe-indexer verify` beside a running indexer: sound footage is called sound, damage is
 named with its moments, and a sealed segment is given back as the recorder wrote it."""
 
+import hashlib
 import re
 
 import pytest
 
 import media
-from archive import CORPUS, fill, indexer
+from archive import CORPUS, fill, frames_of, indexer
 from lab import Lab
 from times import parse_utc
 
@@ -161,3 +162,19 @@ def test_a_missing_file_is_damage(footage):
     finally:
         away.rename(path)
     assert found[:3] == (row.start_us, row.end_us, row.id) and "missing" in found[5]
+
+
+def test_a_hash_sees_what_the_structure_does_not(lab):
+    keepframe = lab.keepframe().configure({}, recording={"segment": "5s", "hash": "sha256"})
+    keepframe.start().wait_ready()
+    fill(keepframe)
+    rows = keepframe.sealed("yard")
+    assert [row[4] for row in frames_of(keepframe)] == [
+        hashlib.sha256(keepframe.segment_file(row).read_bytes()).digest() for row in rows]
+    assert damages(keepframe) == []
+    path = keepframe.segment_file(rows[0])
+    sample = media.Movie(path).track("video").samples[3]
+    with Damaged(path) as damaged:
+        damaged.flip(sample.offset + sample.size - 1, 1)
+        [found] = damages(keepframe)
+    assert found[:3] == (rows[0].start_us, rows[0].end_us, rows[0].id) and "SHA-256" in found[5]

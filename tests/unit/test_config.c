@@ -365,8 +365,6 @@ static const struct {
     {CAMERA "recording: {retain: {events: 0}}",
         "k.yaml:2:30: recording.retain.events: \"0\" is out of range: from 1s to 36500d are "
         "allowed"},
-    {CAMERA "recording: {hash: none}",
-        "k.yaml:2:13: recording.hash: is not supported by this version"},
     {CAMERA "recording: {on_stream_down: x}",
         "k.yaml:2:29: recording.on_stream_down: keys with values are expected here"},
     {CAMERA "recording: {on_stream_down: {hold_off: 5s}}",
