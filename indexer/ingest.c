@@ -324,7 +324,7 @@ static void ingest_removed(struct ingest_stream *stream, struct ingest_file *fil
     struct figures *figures = &stream->indexer->figures;
     if (filing->result == FILING_EMPTY) {
         tally_add(&figures->deleted, "empty", 1);
-        log_warn("%s: had no byte of media and was removed", identity);
+        log_info("%s: had no byte of media and was removed", identity);
     } else if (filing->result == FILING_QUARANTINED) {
         tally_add(&figures->quarantined, filing->reason, 1);
         log_warn("%s: can not be used and was moved to %s/" VOLUME_QUARANTINE ": %s", identity,
