@@ -9,14 +9,19 @@
 #include "lib/core/alloc.h"
 #include "lib/core/timeutil.h"
 
+// While it connects, ffmpeg has the same words for a camera that hangs up and one that is silent:
+// only the time that it took tells them apart.
+static bool obituary_is_silence(const struct obituary_facts *facts)
+{
+    return facts->ended_as == REASON_NONE && facts->clue->weight == CLUE_VAGUE &&
+           facts->frames == 0 && facts->timeout_us > 0 && facts->life_us >= facts->timeout_us;
+}
+
 static enum reason obituary_reason(const struct obituary_facts *facts)
 {
     if (facts->ended_as != REASON_NONE)
         return facts->ended_as;
-    // While it connects, ffmpeg has the same words for a camera that hangs up and one that is
-    // silent: only the time that it took tells them apart.
-    if (facts->clue->weight == CLUE_VAGUE && facts->frames == 0 && facts->timeout_us > 0 &&
-        facts->life_us >= facts->timeout_us)
+    if (obituary_is_silence(facts))
         return REASON_TIMEOUT;
     if (facts->clue->reason != REASON_NONE)
         return facts->clue->reason;
@@ -33,6 +38,8 @@ static const char *obituary_words(const struct obituary_facts *facts)
         return NULL;
     if (facts->end_words != NULL)
         return facts->end_words;
+    if (obituary_is_silence(facts))
+        return "the camera did not answer in time"; // ffmpeg's own words would mislead
     if (facts->clue->words != NULL)
         return facts->clue->words;
     return WIFSIGNALED(facts->status) ? NULL : facts->last_line;

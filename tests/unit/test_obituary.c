@@ -120,6 +120,10 @@ static void test_a_camera_that_never_answers_has_timed_out(void **state)
         };
         obituary_compose(&obituary, &facts);
         assert_int_equal(obituary.reason, table[i].reason);
+        const char *words =
+            table[i].reason == REASON_TIMEOUT ? "the camera did not answer in time" : table[i].last;
+        if (words != NULL)
+            assert_string_equal(obituary.words, words);
         obituary_fini(&obituary);
         clue_fini(&clue);
     }
