@@ -104,6 +104,11 @@ static double storage_bytes_per_day(const struct storage *storage)
     return bytes;
 }
 
+static json_t *status_copy(const json_t *status)
+{
+    return status ? json_deep_copy(status) : json_null();
+}
+
 void api_storage(struct worker *worker, const struct request *request, struct reply *reply)
 {
     (void)request;
@@ -121,14 +126,10 @@ void api_storage(struct worker *worker, const struct request *request, struct re
     for (size_t i = 0; i < storage.stream_count; i++)
         json_array_append_new(streams, storage_stream(&storage, &storage.streams[i]));
     reply_json(reply, 200,
-        json_pack("{s:s, s:o, s:o, s:f}", "node", worker->conf->node, "volumes", volumes, "streams",
-            streams, "bytes_per_day", storage_bytes_per_day(&storage)));
+        json_pack("{s:s, s:o, s:o, s:f, s:o}", "node", worker->conf->node, "volumes", volumes,
+            "streams", streams, "bytes_per_day", storage_bytes_per_day(&storage), "forecast",
+            status_copy(json_object_get(indexer, "storage"))));
     storage_fini(&storage);
-}
-
-static json_t *status_copy(const json_t *status)
-{
-    return status ? json_deep_copy(status) : json_null();
 }
 
 void api_status(struct worker *worker, const struct request *request, struct reply *reply)

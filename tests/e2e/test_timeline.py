@@ -138,6 +138,7 @@ def test_storage_adds_up(stopped):
     assert volume["writable"] and volume["total_bytes"] > volume["free_bytes"] > 0
     assert (stream["camera"], stream["bytes"], stream["segments"]) == ("one", size, len(rows))
     assert parse_utc(stream["last"]) == rows[-1].end_us
+    assert answer["forecast"] == stopped.ask_indexer("status")["result"]["storage"]
 
 
 def test_status_has_both_programs(stopped):
