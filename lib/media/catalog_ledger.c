@@ -95,9 +95,9 @@ static const struct ledger_kind {
     {"run", LEDGER_RUN, LEDGER_RUN LEDGER_BY_RUN,
         "DELETE FROM run WHERE stream_id = ?2 AND run = ?1 ->> 'run' AND ?3 IS ?3",
         "INSERT OR REPLACE INTO run (stream_id, run, start_us, end_us, reason, detail,"
-        " observations, late, late_us, jump_us, step_us, footage_start_us, footage_end_us)"
+        " observations, late, late_us, jump_us, step_us, mend, footage_start_us, footage_end_us)"
         " SELECT ?2, ?1 ->> 'run', ?1 ->> 'start_us', ?1 ->> 'end_us', ?1 ->> 'reason',"
-        " ?1 ->> 'detail', 0, 0, 0, 0, 0, ?1 ->> 'footage_start_us', ?1 ->> 'footage_end_us'"
+        " ?1 ->> 'detail', 0, 0, 0, 0, 0, '', ?1 ->> 'footage_start_us', ?1 ->> 'footage_end_us'"
         " WHERE ?3 IS ?3"},
     {"outage", LEDGER_OUTAGE, LEDGER_OUTAGE LEDGER_BY_RUN,
         "DELETE FROM outage WHERE stream_id = ?2 AND run = ?1 ->> 'run' AND ?3 IS ?3",
