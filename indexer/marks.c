@@ -21,8 +21,6 @@ struct marks {
     struct indexer *indexer;
     int64_t expired_us; // monotonic, when expired locks were last removed
     bool expiring;
-    void (*changed)(const struct marks_change *change, void *arg);
-    void *changed_arg;
 };
 
 // A request on its way into the catalog.
@@ -196,24 +194,6 @@ static const struct marks_command *marks_find(const char *name)
     return NULL;
 }
 
-static void mark_tell(const struct mark *mark)
-{
-    const struct marks *marks = mark->marks;
-    struct marks_change change = {0};
-    if (mark->event_now.label != NULL)
-        change.event = &mark->event_now;
-    else if (mark->lock_now.reason != NULL)
-        change.lock = &mark->lock_now;
-    else if (mark->command->apply == mark_remove_event)
-        change.removed_event = mark->id;
-    else if (mark->command->apply == mark_remove_lock)
-        change.removed_lock = mark->id;
-    else
-        return;
-    if (marks->changed != NULL)
-        marks->changed(&change, marks->changed_arg);
-}
-
 static void mark_answer(const struct mark *mark)
 {
     const struct marks_command *command = mark->command;
@@ -243,8 +223,6 @@ static void mark_done(struct commit *commit)
         mark->marks->expiring = false;
     else
         mark_answer(mark);
-    if (mark->status == CATALOG_OK)
-        mark_tell(mark);
     mark_free(mark);
 }
 
@@ -360,11 +338,4 @@ struct marks *marks_new(struct indexer *indexer)
 void marks_free(struct marks *marks)
 {
     free(marks);
-}
-
-void marks_watch(
-    struct marks *marks, void (*changed)(const struct marks_change *change, void *arg), void *arg)
-{
-    marks->changed = changed;
-    marks->changed_arg = arg;
 }

@@ -27,16 +27,3 @@ bool marks_request(struct marks *marks, struct ctl_request *request);
 
 // Removes locks that have expired, now and then.
 void marks_tick(struct marks *marks, int64_t now_us);
-
-// What has changed, durably: one of the first two is what is there now, or both are NULL and what
-// had this id was removed (a lock that expired needs no telling). Valid during the call.
-struct marks_change {
-    const struct catalog_event *event;
-    const struct catalog_lock *lock;
-    const char *removed_event; // an id
-    const char *removed_lock;
-};
-
-// Has changed() called in the loop for each change, in the order in which they were made.
-void marks_watch(
-    struct marks *marks, void (*changed)(const struct marks_change *change, void *arg), void *arg);
