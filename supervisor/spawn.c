@@ -148,10 +148,12 @@ static void spawn_become(const struct spawn_spec *spec, struct spawn_ends *ends,
     spawn_reset_signals(spec->ignores_hangup);
     errno = place_error;
     if (place_result == 0) {
-        if (spec->environment != NULL)
-            execvpe(spec->argv[0], spec->argv, spec->environment);
+        char *const *environment = spec->environment ? spec->environment : environ;
+        // What stands at a path is executed or refused, never handed to a shell.
+        if (strchr(spec->argv[0], '/') != NULL)
+            execve(spec->argv[0], spec->argv, environment);
         else
-            execvp(spec->argv[0], spec->argv);
+            execvpe(spec->argv[0], spec->argv, environment);
     }
     int error = errno;
     ssize_t ignored = write(ends->exec[1], &error, sizeof(error));

@@ -167,7 +167,7 @@ BROKEN = {
     "exits": (b"#!/bin/sh\nexit 1\n", 0o755, "ended with 1"),
     "says nothing": (b"#!/bin/sh\nexit 0\n", 0o755, "does not say that it can take over"),
     "is not executable": (b"#!/bin/sh\nexit 0\n", 0o644, "Permission denied"),
-    "is garbage": (b"\x7fELF garbage", 0o755, "does not say that it can take over"),
+    "is garbage": (b"\x7fELF garbage", 0o755, "Exec format error"),
     "is of another format": (
         b"#!/bin/sh\necho 'no the state has the format 1, and this program knows 2 alone' >&4\n"
         b"exit 1\n", 0o755, "knows 2 alone"),

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -395,6 +396,15 @@ static void test_what_can_not_be_executed(void **state)
     argv[0] = "/etc/passwd";
     assert_null(child_start(EV_DEFAULT, &spec, &cause));
     assert_string_equal(cause, "/etc/passwd can not be started: Permission denied");
+    free(cause);
+    char text[] = "/tmp/keepframe-test-XXXXXX";
+    int fd = mkstemp(text);
+    assert_true(fd >= 0 && write(fd, "exit 0\n", 7) == 7 && fchmod(fd, 0755) == 0);
+    close(fd);
+    argv[0] = text;
+    assert_null(child_start(EV_DEFAULT, &spec, &cause));
+    assert_non_null(strstr(cause, "can not be started: Exec format error"));
+    unlink(text);
     free(cause);
     assert_int_equal(result.ends, 0);
     (void)state;
