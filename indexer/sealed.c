@@ -156,6 +156,8 @@ static enum catalog_status sealed_commit_run(
         .next_media_us = media_end_us,
         .jump_us = sealed->jump_us,
     };
+    if (sealed->tags.mend.kind != 0)
+        run.mend = sealed->tags.mend;
     return catalog_run_put(catalog, &run, cause);
 }
 
