@@ -119,7 +119,7 @@ static void samples_fit_clock(const struct media_track *track, struct sample_pac
     for (size_t i = 0; i < track->sample_count; i++) {
         sum += time;
         product += time * (double)i;
-        time += (double)(track->samples[i].duration / pack->unit);
+        time += (double)track->samples[i].duration / (double)pack->unit;
     }
     double middle = (count - 1) / 2;
     double period = (product - sum * middle) / (count * (count * count - 1) / 12);
@@ -224,10 +224,10 @@ static void samples_choose_sizes(
     const struct media_track *track, struct sample_pack *pack, uint64_t *numbers)
 {
     uint64_t least = UINT64_MAX;
-    uint8_t best = SAMPLES_SIZE_SHIFT;
-    for (uint8_t shift = 1; shift <= SAMPLES_SIZE_SHIFT + 1; shift++) {
+    unsigned best = SAMPLES_SIZE_SHIFT;
+    for (unsigned shift = 1; shift <= SAMPLES_SIZE_SHIFT + 1; shift++) {
         uint64_t bits = 0;
-        pack->size_shift = shift;
+        pack->size_shift = (uint8_t)shift;
         size_t count = samples_find_sizes(track, pack, SAMPLES_SIZES_LOOK, SAMPLE_CLASSES, numbers);
         // Twice the logarithm, about: its whole part and one more bit.
         for (size_t i = 0; i < count; i++) {
@@ -239,7 +239,7 @@ static void samples_choose_sizes(
             best = shift;
         }
     }
-    pack->size_shift = best;
+    pack->size_shift = (uint8_t)best;
     pack->size_class = (uint8_t)samples_main_class(track, pack);
     size_t count = samples_find_sizes(track, pack, SIZE_MAX, pack->size_class, numbers);
     uint64_t plain = bits_measure_numbers(numbers, count);

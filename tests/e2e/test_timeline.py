@@ -3,12 +3,14 @@
 import os
 import signal
 import sqlite3
+import time
 
 import pytest
 
 from camera import Mount
 from lab import Lab
 from times import format_utc, parse_utc
+from waiting import wait_for
 
 ONE = Mount("one", gop=5)
 HOUR_US = 3_600_000_000
@@ -68,6 +70,7 @@ def recorded(house):
 def test_what_the_timeline_says_is_what_is_listed(stopped):
     rows = stopped.segments("one")
     start, end = rows[0].start_us - 3_000_000, rows[-1].end_us + 3_000_000
+    wait_for("the range is past", lambda: time.time() > end / 1e6)
     ask = {"start": format_utc(start), "end": format_utc(end)}
     answer = get(stopped, "timeline", **ask, buckets=13).expect(200).json
     assert (answer["camera"], answer["stream"]) == ("one", "main")
