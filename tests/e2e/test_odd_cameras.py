@@ -69,11 +69,12 @@ def codecs(path):
 
 
 def test_g711_is_encoded_and_plays(odd, tmp_path):
-    path, _ = odd.download("alaw", tmp_path, 3)
+    path, rows = odd.download("alaw", tmp_path, 3)
     assert codecs(path) == ["h264", "aac"]
     assert media.decode_complaints(path) == ""
     sound = media.packets(path, "audio")
-    assert sum(packet.duration for packet in sound) == pytest.approx(6, abs=1.5)
+    lasts = sum(row.end_us - row.start_us for row in rows) / 1e6
+    assert lasts > 5 and sum(packet.duration for packet in sound) == pytest.approx(lasts, abs=1.5)
     status = odd.status("alaw")
     assert status["restarts_by_reason"] == {"codec": 1}
     assert len(odd.keepframe.log_lines("alaw/main", "the audio alone is encoded")) == 1
