@@ -226,9 +226,15 @@ class Keepframe:
 
     # --- HTTP
 
+    def address(self):
+        """HOST:PORT of its web interface."""
+        return (self.runtime / "webui.address").read_text().strip()
+
+    def url(self, path, params=None):
+        return f"http://{self.address()}{web.target(path, params)}"
+
     def http(self, method, path, params=None, headers=None, body=None):
-        address = (self.runtime / "webui.address").read_text().strip()
-        return web.request(address, method, web.target(path, params), headers, body)
+        return web.request(self.address(), method, web.target(path, params), headers, body)
 
     def get(self, path, params=None, headers=None):
         return self.http("GET", path, params, headers)

@@ -5,20 +5,26 @@ import subprocess
 CELLS = 20
 
 
+def number_in(cells):
+    """The frame number in a band, from the mean luma of each cell; None if it is no such band."""
+    bits = [int(luma > 128) for luma in cells]
+    if bits[:2] != [1, 0] or bits[19] != 0 or sum(bits[2:19]) % 2 != 1:
+        return None
+    return int("".join(map(str, bits[2:18])), 2)
+
+
 def band_number(luma, width):
     """The frame number in a band of `luma` bytes, `width` a line; None if it is no such band."""
     cell = width // CELLS & ~1
-    bits = []
+    cells = []
     for i in range(CELLS):
         middle = [
             luma[row * width + col]
             for row in range(cell // 4, cell - cell // 4)
             for col in range(i * cell + cell // 4, (i + 1) * cell - cell // 4)
         ]
-        bits.append(int(sum(middle) / len(middle) > 128))
-    if bits[:2] != [1, 0] or bits[19] != 0 or sum(bits[2:19]) % 2 != 1:
-        return None
-    return int("".join(map(str, bits[2:18])), 2)
+        cells.append(sum(middle) / len(middle))
+    return number_in(cells)
 
 
 def bands(path, width, input_options=()):
