@@ -48,7 +48,7 @@ static enum filing_result filing_quarantine(
     filing->reason = reason;
     filing->cause = why;
     if (quarantine_put(filing->volume, filing->path, work->fd, (uint64_t)work->info.st_size,
-            &filing->file.id, why, &cause) == 0)
+            &filing->file.id, reason, why, &cause) == 0)
         return FILING_QUARANTINED;
     filing->error = errno;
     free(why);

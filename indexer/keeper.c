@@ -9,6 +9,7 @@
 
 #include "indexer/committer.h"
 #include "indexer/purge.h"
+#include "indexer/quarantine.h"
 #include "indexer/storage.h"
 #include "indexer/volume.h"
 #include "indexer/worker.h"
@@ -43,6 +44,8 @@ struct keeper_look {
     size_t left_count;
     size_t left_capacity;
     struct retention_space space;
+    struct stat quarantine_seen;
+    struct quarantine *quarantine; // NULL: as before
     char *cause;
     bool unmarked;
 };
@@ -78,8 +81,10 @@ static void keeper_run(struct worker_job *job)
 {
     struct keeper_look *look = (struct keeper_look *)job;
     look->unmarked = false;
-    if (keeper_open(look))
-        volume_space(look->volume, &look->space, &look->cause);
+    if (keeper_open(look) && volume_space(look->volume, &look->space, &look->cause) == 0)
+        look->quarantine = quarantine_look(look->volume, &look->quarantine_seen);
+    else
+        look->quarantine_seen = (struct stat){0};
 }
 
 // --- In the loop ---
@@ -158,6 +163,17 @@ static char *keeper_identify(struct keeper *keeper, const struct volume *volume)
     return NULL;
 }
 
+// Takes over what was found to lie in the quarantine.
+static void keeper_take_quarantine(struct keeper *keeper)
+{
+    struct keeper_look *look = keeper->look;
+    if (look->quarantine == NULL)
+        return;
+    quarantine_free(keeper->quarantine);
+    keeper->quarantine = look->quarantine;
+    look->quarantine = NULL;
+}
+
 // Takes up a volume that was opened.
 static char *keeper_take(struct keeper *keeper)
 {
@@ -195,6 +211,7 @@ static void keeper_done(struct worker_job *job)
         cause = keeper_take(keeper);
     keeper->volume = cause == NULL ? look->volume : NULL;
     keeper_note(keeper, cause);
+    keeper_take_quarantine(keeper);
     if (keeper->volume == NULL)
         return;
     keeper->space = look->space;
@@ -248,6 +265,8 @@ void keeper_free(struct keeper *keeper)
     for (size_t i = 0; i < look->left_count; i++)
         volume_free(look->left[i]);
     free(look->left);
+    quarantine_free(look->quarantine);
+    quarantine_free(keeper->quarantine);
     free(look->trouble);
     free(look->cache);
     free(look->path);

@@ -8,24 +8,26 @@
 #include "indexer/indexer.h"
 
 struct purge;
+struct quarantine;
 struct volume;
 
 struct keeper {
     struct indexer *indexer;
-    size_t index;                 // of the volume in the configuration
-    char *path;                   //
-    int64_t id;                   // in the catalog; 0 while that is not known
-    struct worker *worker;        // everything that blocks on the volume
-    struct volume *volume;        // NULL while it can not be written to
-    struct purge *purge;          // unlinks what is garbage on it
-    struct retention_space space; // of the last look
-    struct credit credit;         //
-    uint64_t coming_bytes;        // that were given to it since
-    int64_t oldest_us;            // start of the oldest footage on it, 0 without any
-    int64_t full_until_us;        // monotonic: it had no room for a file
-    int64_t doubt_until_us;       // monotonic: it has failed
-    bool left_behind;             // its thread has not ended: a disk that does not answer
-    struct keeper_look *look;     // its own
+    size_t index;                  // of the volume in the configuration
+    char *path;                    //
+    int64_t id;                    // in the catalog; 0 while that is not known
+    struct worker *worker;         // everything that blocks on the volume
+    struct volume *volume;         // NULL while it can not be written to
+    struct purge *purge;           // unlinks what is garbage on it
+    struct retention_space space;  // of the last look
+    struct quarantine *quarantine; // as it was when it was last read, NULL before
+    struct credit credit;          //
+    uint64_t coming_bytes;         // that were given to it since
+    int64_t oldest_us;             // start of the oldest footage on it, 0 without any
+    int64_t full_until_us;         // monotonic: it had no room for a file
+    int64_t doubt_until_us;        // monotonic: it has failed
+    bool left_behind;              // its thread has not ended: a disk that does not answer
+    struct keeper_look *look;      // its own
 };
 
 struct keeper *keeper_new(struct indexer *indexer, size_t index, int64_t id);

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "indexer/quarantine.h"
 #include "indexer/volume.h"
 #include "indexer/worker.h"
 #include "lib/core/alloc.h"
@@ -213,13 +214,14 @@ static json_t *storage_volume_json(
     const char *trouble = keeper_trouble(keeper);
     uint64_t reserve = retention_reserve(
         &storage->indexer->config->storage.volumes[keeper->index].min_free, space->total_bytes);
-    return json_pack("{s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "path",
+    return json_pack("{s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "path",
         keeper->path, "writable", keeper->volume != NULL, "total_bytes",
         (json_int_t)space->total_bytes, "free_bytes", (json_int_t)space->available_bytes,
         "min_free_bytes", (json_int_t)reserve, "used_bytes", (json_int_t)own->bytes, "segments",
         (json_int_t)own->segments, "garbage_bytes", (json_int_t)own->garbage_bytes, "waiting_jobs",
         (json_int_t)(keeper->worker ? worker_pending(keeper->worker) : 0), "oldest",
-        storage_stamp(own->first_us), "trouble", trouble ? json_string(trouble) : json_null());
+        storage_stamp(own->first_us), "trouble", trouble ? json_string(trouble) : json_null(),
+        "quarantine", quarantine_json(keeper->volume ? keeper->quarantine : NULL));
 }
 
 json_t *storage_volumes_json(const struct storage *storage)

@@ -295,6 +295,12 @@ def test_a_corrupt_segment_is_quarantined_whole_and_recording_goes_on(recorded, 
         kept.read_bytes() == data for kept in quarantined(keepframe)))
     line = keepframe.wait_log("1600000000000-000000", "quarantine")
     assert "one/main" in line
+    listed = keepframe.wait_for("it is listed", lambda: [
+        entry for volume in keepframe.get("/api/v1/storage").json["volumes"]
+        for entry in volume["quarantine"]["newest"] if volume["quarantine"]["files"] == 1])
+    assert [(entry["name"], entry["reason"], entry["bytes"]) for entry in listed] == [
+        ("one.main.1600000000000-000000.mp4", "unreadable", len(data))]
+    assert listed[0]["detail"] in line
     assert keepframe.wait_sealed("one", 2, after=keepframe.sealed("one")[-1])
     assert keepframe.recorder_pid("one") == pid
     assert not [row for row in keepframe.segments("one") if row.run == 1600000000000]
