@@ -99,6 +99,19 @@ static struct http_connection *http_connection_of(struct MHD_Connection *connect
     return info != NULL ? info->socket_context : NULL;
 }
 
+// A client that vanished without a word is found out while nothing is sent to it.
+static void http_keep_alive(int fd)
+{
+    static const int options[][3] = {
+        {SOL_SOCKET, SO_KEEPALIVE, 1},
+        {IPPROTO_TCP, TCP_KEEPIDLE, HTTP_PROBE_AFTER_S},
+        {IPPROTO_TCP, TCP_KEEPINTVL, HTTP_PROBE_INTERVAL_S},
+        {IPPROTO_TCP, TCP_KEEPCNT, HTTP_PROBE_COUNT},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(options); i++)
+        setsockopt(fd, options[i][0], options[i][1], &options[i][2], sizeof(options[i][2]));
+}
+
 static struct http_connection *http_connection_new(
     struct http *http, struct MHD_Connection *connection)
 {
@@ -110,6 +123,7 @@ static struct http_connection *http_connection_new(
     // What the kernel holds unsent is memory that a slow reader costs.
     int lowat = HTTP_NOTSENT_LOWAT;
     setsockopt(entry->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof(lowat));
+    http_keep_alive(entry->fd);
     pthread_mutex_lock(&http->mutex);
     entry->next = http->connections;
     entry->previous = &http->connections;
@@ -157,6 +171,7 @@ void http_arm(struct http *http, struct MHD_Connection *connection, int timeout_
 void http_tick(struct http *http)
 {
     int64_t now_us = time_monotonic_us();
+    http_waiters_tick(http, now_us);
     pthread_mutex_lock(&http->mutex);
     for (struct http_connection *entry = http->connections; entry != NULL; entry = entry->next) {
         if (entry->deadline_us == 0 || entry->deadline_us > now_us)
@@ -300,6 +315,9 @@ void http_close(struct http *http)
     // The library can not be stopped while a connection is suspended.
     pthread_mutex_lock(&http->mutex);
     http->closing = true;
+    pthread_mutex_unlock(&http->mutex);
+    http_waiters_tick(http, time_monotonic_us());
+    pthread_mutex_lock(&http->mutex);
     while (http->suspended > 0)
         pthread_cond_wait(&http->idle, &http->mutex);
     pthread_mutex_unlock(&http->mutex);

@@ -19,6 +19,9 @@ enum {
     HTTP_BODY_TIMEOUT_S = 15,       // from there to the end of a request's body
     HTTP_BODY_SIZE_MAX = 16 * 1024, // of a request
     HTTP_KEEP_ALIVE_TIMEOUT_S = 60, // from the end of one answer to the next request's header
+    HTTP_PROBE_AFTER_S = 30,        // a silent client is asked whether it is still there
+    HTTP_PROBE_INTERVAL_S = 10,
+    HTTP_PROBE_COUNT = 3,
     HTTP_BLOCK_SIZE = 128 * 1024,
     HTTP_NOTSENT_LOWAT = 256 * 1024,
 };

@@ -15,6 +15,7 @@ struct http_body {
     struct http *http;
     struct MHD_Connection *connection;
     struct reply_stream *stream;
+    struct http_waiter waiter;
     uint64_t base;        // of the part that is sent, in the whole
     uint64_t position;    // that is being loaded
     char *name;           // for the log
@@ -78,6 +79,16 @@ static ssize_t http_body_fail(struct http_body *body, uint64_t position)
     return MHD_CONTENT_READER_END_WITH_ERROR;
 }
 
+// Has the bytes that come next loaded, or waits until there are some.
+static ssize_t http_body_suspend(struct http_body *body, uint64_t at, ssize_t wanted)
+{
+    body->position = at;
+    bool is_held = wanted == REPLY_TRY_WAIT
+                       ? http_waiter_wait(&body->waiter, body->stream->wait_until_us)
+                       : http_suspend(body->http, body->connection, &body->job);
+    return is_held ? 0 : MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
 // libmicrohttpd asks for more bytes. Never returns 0 without suspending: it would be asked again at
 // once, for ever.
 static ssize_t http_body_read(void *cls, uint64_t position, char *data, size_t size)
@@ -86,11 +97,15 @@ static ssize_t http_body_read(void *cls, uint64_t position, char *data, size_t s
     struct reply_stream *stream = body->stream;
     uint64_t at = body->base + position;
     size_t done = 0;
+    ssize_t got = REPLY_TRY_END;
     if (body->failed)
         return http_body_fail(body, at);
+    if (body->waiter.is_gone)
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    http_waiter_begin(&body->waiter);
     while (done < size && at + done < stream->size) {
-        ssize_t got = stream->try(stream, at + done, data + done, size - done, &body->cause);
-        body->failed = got < 0;
+        got = stream->try(stream, at + done, data + done, size - done, &body->cause);
+        body->failed = got == REPLY_TRY_FAILED;
         if (got <= 0)
             break;
         done += (size_t)got;
@@ -101,10 +116,9 @@ static ssize_t http_body_read(void *cls, uint64_t position, char *data, size_t s
     }
     if (body->failed)
         return http_body_fail(body, at);
-    body->position = at;
-    if (!http_suspend(body->http, body->connection, &body->job))
-        return MHD_CONTENT_READER_END_WITH_ERROR;
-    return 0;
+    if (got == REPLY_TRY_END)
+        return MHD_CONTENT_READER_END_OF_STREAM;
+    return http_body_suspend(body, at, got);
 }
 
 struct MHD_Response *http_body_response(struct http *http, struct MHD_Connection *connection,
@@ -116,6 +130,8 @@ struct MHD_Response *http_body_response(struct http *http, struct MHD_Connection
     body->http = http;
     body->connection = connection;
     body->stream = stream;
+    http_waiter_init(&body->waiter, http, connection);
+    stream->waker = &body->waiter.waker;
     body->base = outcome->offset;
     body->name = xstrdup(name);
     struct MHD_Response *response = MHD_create_response_from_callback(

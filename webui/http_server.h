@@ -23,6 +23,21 @@ struct http_connection {
     int64_t deadline_us; // monotonic; 0: libmicrohttpd's own idle timeout rules
 };
 
+// A connection that may be suspended until something happens: see http_wait.c.
+struct http_waiter {
+    struct reply_waker waker;
+    struct http *http;
+    struct MHD_Connection *connection;
+    // Under the server's mutex.
+    struct http_waiter *next; // among those that wait
+    struct http_waiter **previous;
+    int fd;
+    int64_t until_us; // monotonic; 0: for ever
+    bool is_waiting;  // suspended, and listed
+    bool is_woken;    // since http_waiter_begin()
+    bool is_gone;     // its client
+};
+
 struct http {
     struct MHD_Daemon *daemon;
     struct io *io;
@@ -33,7 +48,8 @@ struct http {
     pthread_cond_t idle;
     struct http_connection *connections;
     struct http_stats stats;
-    unsigned suspended; // connections that wait for the I/O thread
+    struct http_waiter *waiters;
+    unsigned suspended; // connections that wait for the I/O thread, or to be woken
     bool closing;
 };
 
@@ -52,6 +68,19 @@ bool http_is_closing(struct http *http);
 void http_arm(struct http *http, struct MHD_Connection *connection, int timeout_s);
 
 void http_count_failure(struct http *http);
+
+// http_wait.c: connections that wait for something that is not there yet. In the HTTP thread:
+void http_waiter_init(
+    struct http_waiter *waiter, struct http *http, struct MHD_Connection *connection);
+// Before one looks whether it is there: a wake from here on is not lost.
+void http_waiter_begin(struct http_waiter *waiter);
+// Suspends the connection until it is woken, that moment has come, its client has gone or the
+// server is closing; not at all when it has been woken meanwhile. Returns false when it is not
+// worth waiting: the client has gone, or the server is closing.
+bool http_waiter_wait(struct http_waiter *waiter, int64_t until_us);
+// Resumes those whose time has come and those whose client has gone; all, when the server is
+// closing.
+void http_waiters_tick(struct http *http, int64_t now_us);
 
 // libmicrohttpd's callbacks, implemented by http_exchange.c.
 void *http_exchange_begin(void *cls, const char *uri, struct MHD_Connection *connection);

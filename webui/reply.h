@@ -18,11 +18,41 @@ enum reply_load {
     REPLY_LOAD_FAILED,
 };
 
-// A body that is made while it is sent. try() runs in the HTTP thread and never blocks; load() runs
-// in the I/O thread; never both at once.
+// Of a stream: its size is not known before its end. Such an answer can not be asked for in part.
+#define REPLY_SIZE_UNKNOWN UINT64_MAX
+
+// What try() returns beside the number of bytes that it has copied.
+enum {
+    REPLY_TRY_LOAD = 0, // what comes next must be loaded first
+    REPLY_TRY_FAILED = -1,
+    REPLY_TRY_WAIT = -2, // there is nothing yet: when woken, or at wait_until_us, it is tried again
+    REPLY_TRY_END = -3,  // of a stream whose size is not known
+};
+
+// Wakes whoever waits for something that is not there yet.
+struct reply_waker {
+    void (*wake)(struct reply_waker *waker);
+};
+
+// In any thread, as often as one likes, until free() of the one that waits has returned. Takes
+// locks of the HTTP server only, for a moment, and calls nobody back. What is there before the wake
+// is seen by the next try().
+static inline void reply_wake(struct reply_waker *waker)
+{
+    waker->wake(waker);
+}
+
+// A body that is made while it is sent. try() and free() run in the HTTP thread and never block;
+// load() runs in an I/O thread; never two at once.
+//
+// A waiting stream is a suspended connection: it costs no thread. That its client has gone is
+// noticed within seconds, and its stream freed then without being tried again.
 struct reply_stream {
     uint64_t size;
-    // The number of bytes copied, 0 when they must be loaded first, -1 with *cause set on failure.
+    struct reply_waker *waker; // set before the first try(), and good until free() returns
+    int64_t wait_until_us;     // monotonic, to the second; 0: for ever. try() sets it when it waits
+    // The number of bytes copied (of at most `size`, which is never 0), or one of the above;
+    // REPLY_TRY_FAILED with *cause set.
     ssize_t (*try)(
         struct reply_stream *stream, uint64_t offset, void *data, size_t size, char **cause);
     // Sets *cause unless it is loaded.
