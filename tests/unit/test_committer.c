@@ -126,6 +126,33 @@ static void many_refused_rows_hold_up_the_rest_for_some_rounds_only(void **state
     assert_int_equal(committer_pending(fixture->committer), 20);
 }
 
+// How often something was committed: frames of the write-ahead log that end a transaction name the
+// size of the database, all others 0.
+static size_t commits_in_log(void)
+{
+    char *path = xasprintf("%s/catalog.db-wal", fixture->directory), *cause = NULL;
+    size_t size, commits = 0;
+    uint8_t *log = (uint8_t *)fs_read_file(path, 64 << 20, &size, &cause);
+    assert_non_null(log);
+    size_t page = (size_t)log[10] << 8 | log[11];
+    for (size_t at = 32; at + 24 + page <= size; at += 24 + page)
+        commits += (log[at + 4] | log[at + 5] | log[at + 6] | log[at + 7]) != 0;
+    free(log);
+    free(path);
+    return commits;
+}
+
+static void what_comes_in_a_second_is_one_commit(void **state)
+{
+    (void)state;
+    size_t before = commits_in_log();
+    for (uint32_t i = 0; i < 500; i++)
+        put_segment(i, NOON_US + i * US_PER_SECOND);
+    run_round();
+    assert_int_equal(fixture->done, 500);
+    assert_int_equal(commits_in_log() - before, 1);
+}
+
 static void a_segment_brings_the_epoch_that_it_begins(void **state)
 {
     (void)state;
@@ -160,6 +187,8 @@ int main(void)
             one_row_that_is_refused_holds_up_no_other, fixture_make, fixture_free),
         cmocka_unit_test_setup_teardown(
             many_refused_rows_hold_up_the_rest_for_some_rounds_only, fixture_make, fixture_free),
+        cmocka_unit_test_setup_teardown(
+            what_comes_in_a_second_is_one_commit, fixture_make, fixture_free),
         cmocka_unit_test_setup_teardown(
             a_segment_brings_the_epoch_that_it_begins, fixture_make, fixture_free),
     };

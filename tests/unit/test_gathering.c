@@ -233,6 +233,25 @@ static void a_stream_within_its_bytes_counts_locked_ones_apart(void **state)
     gathering_fini(&archive.gathering);
 }
 
+static void a_stream_that_is_not_configured_any_more_has_the_defaults(void **state)
+{
+    struct archive archive;
+    archive_init(&archive, *state, CONFIG_MODE_CONTINUOUS);
+    archive.config.defaults.retain.continuous_us = 50 * MINUTE_US;
+    bool alive[SEGMENTS];
+    memset(alive, true, sizeof(alive));
+    int64_t now_us = NOON_US + SEGMENTS * MINUTE_US;
+    archive_settle(&archive, now_us, alive);
+    archive.config.stream_count = 0;
+    for (int i = 0; i < ROUNDS; i++)
+        archive_round(&archive, now_us);
+    struct catalog_stream stream;
+    CHECK(catalog_stream_find(archive.fixture->catalog, "yard", "main", &stream, &cause));
+    assert_int_equal(stream.segments, 51); // one is as old as may be
+    assert_int_equal(stream.first_us, now_us - 51 * MINUTE_US);
+    gathering_fini(&archive.gathering);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -240,6 +259,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(in_events_mode_too, fixture_make, fixture_free),
         cmocka_unit_test_setup_teardown(
             a_stream_within_its_bytes_counts_locked_ones_apart, fixture_make, fixture_free),
+        cmocka_unit_test_setup_teardown(
+            a_stream_that_is_not_configured_any_more_has_the_defaults, fixture_make, fixture_free),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
