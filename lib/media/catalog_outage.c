@@ -253,7 +253,8 @@ enum catalog_status catalog_outage_footage(
     sqlite3_stmt *row;
     enum catalog_status status = catalog_db_start(&catalog->db, &row, cause,
         "UPDATE run SET footage_start_us = min(ifnull(footage_start_us, ?3), ?3),"
-        " footage_end_us = max(ifnull(footage_end_us, ?4), ?4) WHERE stream_id = ?1 AND run = ?2"
+        " footage_end_us = max(ifnull(footage_end_us, ?4), ?4), end_us = iif(end_us IS NULL, NULL,"
+        " max(end_us, ?4)) WHERE stream_id = ?1 AND run = ?2"
         " RETURNING footage_start_us = ?3, end_us IS NOT NULL",
         "iiii", segment->stream_id, segment->run, segment->start_us, segment->end_us);
     if (status == CATALOG_OK)

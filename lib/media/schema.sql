@@ -48,7 +48,7 @@ CREATE TABLE run (
     step_us          INTEGER NOT NULL,
     mend             TEXT NOT NULL,   -- of its first seconds' times (mend.h), mostly empty
     footage_start_us INTEGER,         -- NULL where no segment of it was ever committed; stays when
-    footage_end_us   INTEGER,         -- its footage goes
+    footage_end_us   INTEGER,         -- its footage goes; end_us is never before it
     PRIMARY KEY (stream_id, run)
 ) STRICT, WITHOUT ROWID;
 

@@ -1,5 +1,9 @@
 """Why there is no footage stands in the catalog, from the end of what there is to the start of what comes next."""
 
+import json
+import os
+import signal
+
 import pytest
 
 from camera import Mount
@@ -17,6 +21,11 @@ def footage(keepframe):
     """From when to when there is footage of each run, as the segments say."""
     return dict((run, (start, end)) for run, start, end in keepframe.catalog(
         "SELECT run, min(start_us), max(end_us) FROM footage WHERE camera = 'yard' GROUP BY run"))
+
+
+def stories(keepframe):
+    """What the run files say."""
+    return [json.loads(path.read_text()) for path in keepframe.cache_files("yard", suffix=".json")]
 
 
 @pytest.fixture
@@ -62,3 +71,41 @@ def test_a_stop_is_an_outage_until_the_next_start_records(yard):
         row for row in outages(keepframe) if row[0] == run and row[2] is not None and row[3] == "stopped"])
     keepframe.stop()
     assert_outages_lie_between_footage(keepframe)
+
+
+def test_a_killed_supervisor_is_an_outage_until_the_next_start_records(yard):
+    keepframe, _ = yard
+    run = keepframe.wait_open("yard").run
+    keepframe.kill()
+    keepframe.start().wait_ready()
+    keepframe.wait_for("it is an outage that has ended", lambda: [
+        row for row in outages(keepframe) if row[0] == run and row[2] is not None
+        and row[3] == "supervisor_died"])
+    keepframe.stop()
+    assert_outages_lie_between_footage(keepframe)
+    ((end_us,),) = keepframe.catalog("SELECT end_us FROM run WHERE run = ?", run)
+    assert end_us >= footage(keepframe)[run][1], "it ended before its footage"
+
+
+def test_what_was_tried_while_the_indexer_was_away_counts(yard):
+    keepframe, camera = yard
+    run = keepframe.wait_open("yard").run
+    indexer = keepframe.wait_program("keepframe-indexer")
+    os.kill(indexer, signal.SIGSTOP)  # as good as dead, and nobody restarts it for a minute
+    try:
+        camera.kill()
+        keepframe.wait_for("it was tried twice", lambda: [
+            story["reason"] for story in stories(keepframe) if story["run"] > run].count("refused") >= 2)
+        assert outages(keepframe) == []
+        camera.start()
+    finally:
+        os.kill(indexer, signal.SIGCONT)
+    (row,) = keepframe.wait_for("the outage has ended", lambda: [
+        row for row in outages(keepframe) if row[0] == run and row[2] is not None])
+    assert row[3] != "refused", "its reason is that of the run which it followed"
+    ((attempts, last),) = keepframe.catalog("SELECT attempts, last_reason FROM outage")
+    assert attempts >= 2 and last == "refused"
+    keepframe.stop()
+    spans = footage(keepframe)
+    first, following = sorted(spans)[:2]
+    assert row[:3] == (first, spans[first][1], spans[following][0])

@@ -243,6 +243,28 @@ static void outages_are_found_by_time_and_expire(void **state)
     assert_int_equal(outages_in(fixture, 0, 10000, 0), 1);
 }
 
+// A recorder that was killed with its supervisor: nobody knows when it ended, but what it has
+// recorded.
+static void a_run_does_not_end_before_its_footage(void **state)
+{
+    struct fixture *fixture = *state;
+    static const struct story_run story[] = {{0, 1, {2, 32}, "supervisor_died"}};
+    const struct news orders[][4] = {
+        {{0, 2}, {0, 12}, {0, 22}, {0, INT64_MAX}},
+        {{0, 2}, {0, INT64_MAX}, {0, 12}, {0, 22}},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(orders); i++) {
+        struct catalog_run run;
+        fixture_free(state);
+        fixture_make(state);
+        fixture = *state;
+        tell(fixture, story, orders[i], 4);
+        CHECK(catalog_run_get(fixture->catalog, fixture->stream_id, NOON_US / 1000, &run, &cause));
+        assert_int_equal(run.end_us, NOON_US + 32 * US_PER_SECOND);
+        assert_story(fixture, story, 1);
+    }
+}
+
 int main(void)
 {
 #define OUTAGE_TEST(name) cmocka_unit_test_setup_teardown(name, fixture_make, fixture_free)
@@ -251,6 +273,7 @@ int main(void)
         OUTAGE_TEST(any_order_gives_the_same_outages),
         OUTAGE_TEST(an_end_told_twice_is_one_attempt),
         OUTAGE_TEST(outages_are_found_by_time_and_expire),
+        OUTAGE_TEST(a_run_does_not_end_before_its_footage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
