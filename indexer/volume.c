@@ -85,9 +85,7 @@ int volume_mark(const char *path, char uuid[VOLUME_UUID_SIZE], char **cause)
     }
     char *file = xasprintf("%s/" VOLUME_MARK, path);
     char *text = xasprintf("%s\n", uuid);
-    int result = fs_write_file(file, text, strlen(text), VOLUME_FILE_MODE, cause);
-    if (result == 0)
-        result = fs_sync_dir(path, cause);
+    int result = fs_write_file_durably(file, text, strlen(text), VOLUME_FILE_MODE, cause);
     free(text);
     free(file);
     return result;

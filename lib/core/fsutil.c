@@ -85,12 +85,13 @@ static int fs_write_all(int fd, const char *data, size_t size)
     return 0;
 }
 
-int fs_write_file(const char *path, const void *data, size_t size, mode_t mode, char **cause)
+static int fs_replace(
+    const char *path, const void *data, size_t size, mode_t mode, bool durably, char **cause)
 {
     int result = -1;
     char *temporary = xasprintf("%s.%d.tmp", path, (int)getpid());
     int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
-    if (fd < 0 || fs_write_all(fd, data, size) < 0) {
+    if (fd < 0 || fs_write_all(fd, data, size) < 0 || (durably && fsync(fd) < 0)) {
         *cause = xasprintf("%s: can not be written: %s", temporary, strerror(errno));
         goto out;
     }
@@ -107,6 +108,25 @@ out:
     if (result < 0)
         unlink(temporary);
     free(temporary);
+    return result;
+}
+
+int fs_write_file(const char *path, const void *data, size_t size, mode_t mode, char **cause)
+{
+    return fs_replace(path, data, size, mode, false, cause);
+}
+
+int fs_write_file_durably(
+    const char *path, const void *data, size_t size, mode_t mode, char **cause)
+{
+    if (fs_replace(path, data, size, mode, true, cause) < 0)
+        return -1;
+    char *directory = xstrdup(path);
+    char *slash = strrchr(directory, '/');
+    if (slash != NULL)
+        slash[slash == directory] = '\0';
+    int result = fs_sync_dir(slash ? directory : ".", cause);
+    free(directory);
     return result;
 }
 

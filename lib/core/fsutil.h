@@ -15,6 +15,11 @@ char *fs_read_file(const char *path, size_t size_max, size_t *size, char **cause
 // old or the new bytes, never a mixture. Returns 0, or -1 with *cause set.
 int fs_write_file(const char *path, const void *data, size_t size, mode_t mode, char **cause);
 
+// The same, and durable when it returns: without the syncs, a power cut in the next half minute can
+// leave the new name with nothing in it.
+int fs_write_file_durably(
+    const char *path, const void *data, size_t size, mode_t mode, char **cause);
+
 // Writes all bytes at `offset`. Returns 0, or -1 with errno set.
 int fs_write_at(int fd, const void *data, size_t size, uint64_t offset);
 
