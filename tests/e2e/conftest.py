@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import time
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from archive import fill
 from camera import Mount
 from lab import Build, Lab
 
@@ -63,6 +65,33 @@ def lab(request, build):
 
 def _logs_of(build, name):
     return build.folder / "e2e-logs" / name.replace("/", "-").replace("::", "-")
+
+
+@pytest.fixture(scope="session")
+def filed(build):
+    """A Keepframe with filed footage of two cameras, stopped cleanly; and a copy of all its data."""
+    lab = Lab(build)
+    try:
+        keepframe = lab.keepframe().configure({})
+        keepframe.start().wait_ready()
+        fill(keepframe, runs=3)
+        fill(keepframe, "door", "h265", runs=2)
+        keepframe.stop()
+        for folder, _, _ in os.walk(keepframe.video):
+            os.utime(folder, (0, 0))  # as if all of it was of long ago
+        yield keepframe, shutil.copytree(keepframe.data, lab.folder / "copy")
+    finally:
+        lab.close()
+
+
+@pytest.fixture
+def archive(filed):
+    """That Keepframe, its configuration, its data and the times of its directories as they were."""
+    keepframe, copy = filed
+    shutil.rmtree(keepframe.data)
+    shutil.copytree(copy, keepframe.data)
+    yield keepframe.configure({})
+    keepframe.stop()
 
 
 @dataclass

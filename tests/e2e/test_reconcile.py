@@ -4,39 +4,9 @@ last clean stop, and everywhere when asked to."""
 import os
 import shutil
 
-import pytest
-
 import media
 from archive import fill, footage_of, forget_catalog, indexer
-from lab import Lab
 from times import format_utc, parse_utc
-
-
-@pytest.fixture(scope="module")
-def filed(build):
-    """A Keepframe with filed footage of two cameras, stopped cleanly; and a copy of all its data."""
-    lab = Lab(build)
-    try:
-        keepframe = lab.keepframe().configure({})
-        keepframe.start().wait_ready()
-        fill(keepframe, runs=3)
-        fill(keepframe, "door", "h265", runs=2)
-        keepframe.stop()
-        for folder, _, _ in os.walk(keepframe.video):
-            os.utime(folder, (0, 0))  # as if all of it was of long ago
-        yield keepframe, shutil.copytree(keepframe.data, lab.folder / "copy")
-    finally:
-        lab.close()
-
-
-@pytest.fixture
-def archive(filed):
-    """That Keepframe, its data and the times of its directories as they were."""
-    keepframe, copy = filed
-    shutil.rmtree(keepframe.data)
-    shutil.copytree(copy, keepframe.data)
-    yield keepframe
-    keepframe.stop()
 
 
 def status_of(keepframe):

@@ -7,33 +7,7 @@ import pytest
 
 import media
 from archive import OUTAGES, RUNS, fill, footage_of, forget_catalog, indexer, put_run, wait_filed
-from lab import Lab
 from times import format_utc
-
-
-@pytest.fixture(scope="module")
-def filed(build):
-    """A Keepframe with filed footage of two cameras, stopped; and a copy of all its data."""
-    lab = Lab(build)
-    try:
-        keepframe = lab.keepframe().configure({})
-        keepframe.start().wait_ready()
-        fill(keepframe, runs=3)
-        fill(keepframe, "door", "h265", runs=2)
-        keepframe.stop()
-        yield keepframe, shutil.copytree(keepframe.data, lab.folder / "copy")
-    finally:
-        lab.close()
-
-
-@pytest.fixture
-def archive(filed):
-    """That Keepframe, its data as they were."""
-    keepframe, copy = filed
-    shutil.rmtree(keepframe.data)
-    shutil.copytree(copy, keepframe.data)
-    yield keepframe
-    keepframe.stop()
 
 
 def reindex(keepframe, env=None):
@@ -84,6 +58,40 @@ def test_an_unmounted_volume_is_no_empty_one(archive):
     done = indexer(archive, "reindex")
     assert done.returncode == 1 and "mounted" in done.stderr
     away.rename(mark)
+    assert footage_of(archive) == before
+
+
+def test_several_volumes_come_back_each_with_its_own(archive):
+    new = archive.folder / "new"
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir()
+    archive.configure({}, storage={"volumes": [{"path": str(path), "min_free": "1MiB"}
+                                               for path in (new, archive.video)]})
+    archive.start()
+    archive.wait_log("volume add", str(new))
+    assert indexer(archive, "volume", "add", new).returncode == 0
+    archive.wait_ready()
+    put_run(archive, "yard", "h264", 2_000_000_000_000)  # the other one has footage of it too
+    wait_filed(archive, "yard")
+    archive.stop()
+    before = footage_of(archive)
+    places = {path for (path,) in archive.catalog("SELECT DISTINCT volume FROM footage")}
+    assert places == {str(new), str(archive.video)} and len(before["segments"]) == 12
+    shutil.copy(archive.volume_files(volume=new)[0],
+                archive.volume_files("yard")[0].with_name("twin.mp4"))
+
+    # One that is away is not an empty one, and nothing is changed.
+    away = new.rename(archive.folder / "away")
+    done = indexer(archive, "reindex")
+    assert done.returncode == 1 and str(new) in done.stderr and "mounted" in done.stderr
+    new.mkdir()
+    assert indexer(archive, "reindex").returncode == 1
+    new.rmdir()
+    away.rename(new)
+    assert footage_of(archive) == before and not list(archive.data.glob("before-reindex-*"))
+
+    forget_catalog(archive)
+    assert "12 segments, 0 of them damaged; 1 further copies" in reindex(archive)
     assert footage_of(archive) == before
 
 
