@@ -104,11 +104,12 @@ static uint32_t mp4_rebuild_init(struct mp4_file *file, struct mp4_layout *layou
     return mvhd_size;
 }
 
-// Whether a free box is the moov of a plain file that was sealed.
-static bool mp4_is_freed_moov(struct mp4_file *file, const struct mp4_file_box *box)
+// Whether a box begins as the moov of a plain file does: by that it is known again once the file is
+// sealed and it is called free.
+static bool mp4_is_plain_moov(struct mp4_file *file, const struct mp4_file_box *box)
 {
     struct mp4_file_box child;
-    return box->type == TYPE_FREE && !box->open && box->size <= file->source->size - box->offset &&
+    return !box->open && box->size <= file->source->size - box->offset &&
            mp4_file_box(file, box->offset + box->header_size, &child) && child.type == TYPE_MVHD &&
            (child.size == 108 || child.size == 120) && child.size <= box->size - box->header_size;
 }
@@ -136,7 +137,7 @@ static bool mp4_is_init(struct mp4_walk *walk, const struct mp4_file_box *box)
     layout->init_offset = box->offset;
     if (box->type == TYPE_MOOV)
         return true;
-    layout->plain = mp4_is_freed_moov(&walk->file, box);
+    layout->plain = box->type == TYPE_FREE && mp4_is_plain_moov(&walk->file, box);
     layout->init_overwritten = layout->plain || (box->type == TYPE_MDAT && box->header_size == 16 &&
                                                     box->offset <= MP4_INIT_END_MAX - 16 &&
                                                     mp4_rebuild_init(&walk->file, layout) > 0);
@@ -208,7 +209,7 @@ static bool mp4_init_undoable(struct mp4_walk *walk)
     if (layout->init_overwritten)
         return true;
     if (layout->plain)
-        return !walk->init.open;
+        return mp4_is_plain_moov(&walk->file, &walk->init);
     uint8_t header[16];
     uint64_t size = layout->init_size;
     memcpy(header, layout->init_header, sizeof(header));

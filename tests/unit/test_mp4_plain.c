@@ -544,6 +544,30 @@ static void damaged_boxes_are_no_crash(void **state)
     }
 }
 
+// Sealed, it would not be known again.
+static void an_mvhd_of_another_size_is_foreign(void **state)
+{
+    (void)state;
+    struct buf from = corpus_load("plain-h264-aac", ".mp4"), file = BUF_INIT;
+    struct media_segment segment;
+    struct mp4_layout layout;
+    uint8_t *mvhd = memmem(from.data, from.size, "mvhd", 4);
+    assert_non_null(mvhd);
+    size_t moov = (size_t)(mvhd - from.data) - 12, end = moov + 8 + 108;
+    mvhd[-1] += 8;
+    mvhd[-9] += 8; // no carry
+    assert_true(mvhd[-9] >= 8);
+    buf_put(&file, from.data, end);
+    buf_put(&file, "\0\0\0\0\0\0\0", 8);
+    buf_put(&file, from.data + end, from.size - end);
+    must_read(&file, &segment, &layout);
+    check_all_packets(&segment, "plain-h264-aac", UINT64_MAX);
+    assert_true(layout.foreign);
+    media_segment_fini(&segment);
+    buf_fini(&file);
+    buf_fini(&from);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -559,6 +583,7 @@ int main(void)
         cmocka_unit_test(a_track_ends_before_another_sample_entry),
         cmocka_unit_test(mdats_of_any_header_around_the_moov),
         cmocka_unit_test(tables_that_are_torn_or_missing_are_refused),
+        cmocka_unit_test(an_mvhd_of_another_size_is_foreign),
         cmocka_unit_test(damaged_boxes_are_no_crash),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
