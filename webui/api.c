@@ -109,7 +109,8 @@ static int64_t api_file_start(struct worker *worker, const struct cache_file *fi
     const struct recent *recent;
     char *cause = NULL;
     int64_t start_us = 0;
-    if (recents_get(worker->recents, worker->conf->cache, file, &recent, &cause) == RECENT_OK) {
+    if (recents_get(worker->shared->recents, worker->conf->cache, file, &recent, &cause) ==
+        RECENT_OK) {
         start_us = file->written_us - recent->media_duration_us;
         recent_release(recent);
     }

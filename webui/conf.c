@@ -111,10 +111,11 @@ struct conf *conf_load(const char *runtime, char **cause)
         goto out;
     }
     conf = xcalloc(1, sizeof(*conf));
+    atomic_init(&conf->references, 1);
     conf->runtime = xstrdup(runtime);
     if (conf_take(conf, root, &reason) < 0) {
         *cause = xasprintf("%s: %s", path, reason);
-        conf_free(conf);
+        conf_release(conf);
         conf = NULL;
     }
 out:
@@ -125,9 +126,14 @@ out:
     return conf;
 }
 
-void conf_free(struct conf *conf)
+void conf_retain(struct conf *conf)
 {
-    if (conf == NULL)
+    atomic_fetch_add(&conf->references, 1);
+}
+
+void conf_release(struct conf *conf)
+{
+    if (conf == NULL || atomic_fetch_sub(&conf->references, 1) != 1)
         return;
     for (size_t i = 0; i < conf->volume_count; i++)
         free(conf->volumes[i]);

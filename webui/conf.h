@@ -1,7 +1,8 @@
 // What the web interface is told by the supervisor: RUNTIME/webui.json. No camera's secret stands
-// in it. A configuration is immutable; a reload makes a new one.
+// in it. A configuration is immutable and shared by references; a reload makes a new one.
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,6 +17,7 @@ struct conf_stream {
 };
 
 struct conf {
+    atomic_uint references;
     char *runtime; // the directory that it was read from
     char *node;
     char *database;
@@ -27,9 +29,11 @@ struct conf {
     size_t stream_count;
 };
 
-// Reads RUNTIME/webui.json. Returns NULL with *cause set on failure.
+// Reads RUNTIME/webui.json. Returns NULL with *cause set on failure, else with one reference, the
+// caller's.
 struct conf *conf_load(const char *runtime, char **cause);
-void conf_free(struct conf *conf);
+void conf_retain(struct conf *conf);
+void conf_release(struct conf *conf); // NULL is legal; in any thread
 
 // The stream of that name, or NULL.
 const struct conf_stream *conf_find(

@@ -201,7 +201,7 @@ static enum catalog_status footage_take_file(
     enum catalog_status status = footage_find_row(load, file->id.run, file->id.number, &row);
     if (status == CATALOG_NONE) {
         enum recent_status read =
-            recents_get(load->worker->recents, load->footage->cache, file, &recent, &cause);
+            recents_get(load->worker->shared->recents, load->footage->cache, file, &recent, &cause);
         if (read == RECENT_BROKEN) {
             log_debug("%s/%s/%" PRId64 "-%06" PRIu32 ": can not be played yet: %s", file->id.camera,
                 file->id.stream, file->id.run, file->id.number, cause);

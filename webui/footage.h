@@ -26,6 +26,7 @@ struct footage_segment {
     int64_t volume_id;                             // of a sealed one
     char *key;                                     // in its volume
     const struct recent *recent;                   // of one that is not sealed
+    _Atomic uint64_t stamp; // of a sealed one's file when it was opened first; 0: not yet
 };
 
 struct footage {
@@ -69,10 +70,12 @@ size_t footage_memory(const struct footage *footage);
 
 // footage_file.c: the bytes of a segment.
 
-// Opens a segment's file wherever it stands by now. Returns the descriptor, or -1 with *cause set.
+// Opens a segment's file wherever it stands by now. A filed one must be the file of its row, by its
+// size, and the same that it was when it was opened before. Returns the descriptor, or -1 with
+// *cause set.
 int footage_open(struct worker *worker, const struct footage *footage,
-    const struct footage_segment *segment, char **cause);
+    struct footage_segment *segment, char **cause);
 
 // A segment's sample table, valid until the next call. NULL with *cause set on failure.
 const struct sample_table *footage_table(struct worker *worker, const struct footage *footage,
-    const struct footage_segment *segment, char **cause);
+    struct footage_segment *segment, char **cause);

@@ -9,6 +9,7 @@
 
 #include "lib/core/alloc.h"
 #include "lib/core/log.h"
+#include "webui/disks.h"
 #include "webui/footage.h"
 #include "webui/reply.h"
 #include "webui/tables.h"
@@ -30,39 +31,64 @@ static enum catalog_status footage_check(
     return worker_check(worker, status);
 }
 
-static int footage_open_path(const char *path, char **cause)
+static int footage_open_path(const char *path, struct stat *info, char **cause)
 {
     // O_NONBLOCK: a FIFO that somebody put there must not hold us up.
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (fd < 0)
-        *cause = xasprintf("%s: %s", path, strerror(errno));
-    return fd;
-}
-
-// A file of another size than its row's is not the one that was filed: its bytes are not ours.
-static int footage_check_size(const char *path, int fd, uint64_t size, char **cause)
-{
-    struct stat info;
-    if (fstat(fd, &info) == 0 && info.st_size >= 0 && (uint64_t)info.st_size == size)
+    if (fd >= 0 && fstat(fd, info) == 0)
         return fd;
-    close(fd);
-    *cause = xasprintf("%s: is not the file that was filed there: its size is another", path);
-    errno = EIO;
+    *cause = xasprintf("%s: %s", path, strerror(errno));
+    if (fd >= 0)
+        close(fd);
     return -1;
 }
 
-static int footage_open_volume(
-    const struct footage *footage, int64_t volume_id, const char *key, uint64_t size, char **cause)
+// A file of another size than its row's is not the one that was filed: its bytes are not ours.
+static int footage_check_size(
+    const char *path, const struct stat *info, uint64_t size, char **cause)
 {
-    const char *volume = footage_volume_path(footage, volume_id);
+    if (S_ISREG(info->st_mode) && info->st_size >= 0 && (uint64_t)info->st_size == size)
+        return 0;
+    *cause = xasprintf("%s: is not the file that was filed there: its size is another", path);
+    return -1;
+}
+
+// Nobody writes to a filed segment: another inode or a later write is somebody else's doing.
+static int footage_check_stamp(
+    const char *path, const struct stat *info, _Atomic uint64_t *stamp, char **cause)
+{
+    const int64_t marks[] = {
+        (int64_t)info->st_dev, (int64_t)info->st_ino, info->st_mtim.tv_sec, info->st_mtim.tv_nsec};
+    uint64_t now = 1, before = 0;
+    for (size_t i = 0; i < ARRAY_LENGTH(marks); i++)
+        now = (now ^ (uint64_t)marks[i]) * UINT64_C(0x9e3779b97f4a7c15);
+    now |= 1; // never 0
+    if (atomic_compare_exchange_strong(stamp, &before, now) || before == now)
+        return 0;
+    *cause = xasprintf("%s: has been altered since it was opened first", path);
+    return -1;
+}
+
+// Opens a filed segment.
+static int footage_open_volume(struct worker *worker, const struct footage *footage,
+    struct footage_segment *segment, char **cause)
+{
+    const char *volume = footage_volume_path(footage, segment->volume_id);
     if (volume == NULL) {
-        *cause = xasprintf("%s: the catalog does not know its volume", key);
+        *cause = xasprintf("%s: the catalog does not know its volume", segment->key);
         return -1;
     }
-    char *path = xasprintf("%s/%s", volume, key);
-    int fd = footage_open_path(path, cause);
-    if (fd >= 0)
-        fd = footage_check_size(path, fd, size, cause);
+    char *path = xasprintf("%s/%s", volume, segment->key);
+    struct stat info = {0};
+    int fd = footage_open_path(path, &info, cause);
+    if (fd >= 0) {
+        disks_note(worker->shared->disks, segment->volume_id, info.st_dev);
+        if (footage_check_size(path, &info, segment->size_bytes, cause) < 0 ||
+            footage_check_stamp(path, &info, &segment->stamp, cause) < 0) {
+            close(fd);
+            fd = -1;
+        }
+    }
     free(path);
     return fd;
 }
@@ -99,7 +125,9 @@ static int footage_open_moved(struct worker *worker, const struct footage *foota
     status = catalog_volumes(worker->catalog, &volumes, &count, cause);
     if (footage_check(worker, status, cause) == CATALOG_OK) {
         const struct footage now = {.volumes = volumes, .volume_count = count};
-        fd = footage_open_volume(&now, row.volume_id, row.key, row.size_bytes, cause);
+        struct footage_segment filed = {
+            .volume_id = row.volume_id, .key = row.key, .size_bytes = row.size_bytes};
+        fd = footage_open_volume(worker, &now, &filed, cause);
         for (size_t i = 0; i < count; i++)
             free(volumes[i].path);
         free(volumes);
@@ -109,16 +137,18 @@ static int footage_open_moved(struct worker *worker, const struct footage *foota
 }
 
 int footage_open(struct worker *worker, const struct footage *footage,
-    const struct footage_segment *segment, char **cause)
+    struct footage_segment *segment, char **cause)
 {
     if (segment->state == FOOTAGE_SEALED)
-        return footage_open_volume(
-            footage, segment->volume_id, segment->key, segment->size_bytes, cause);
+        return footage_open_volume(worker, footage, segment, cause);
     char *path = cache_segment_path(footage->cache, &segment->recent->id), *reason = NULL;
-    int fd = footage_open_path(path, &reason);
+    struct stat info = {0};
+    int fd = footage_open_path(path, &info, &reason);
     bool gone = fd < 0 && access(path, F_OK) < 0 && errno == ENOENT;
     free(path);
-    if (fd < 0 && !gone)
+    if (fd >= 0)
+        disks_note(worker->shared->disks, segment->volume_id, info.st_dev);
+    else if (!gone)
         *cause = reason;
     else
         free(reason);
@@ -127,8 +157,7 @@ int footage_open(struct worker *worker, const struct footage *footage,
 
 // The frames database of that day is lost: the file itself knows.
 static enum catalog_status footage_table_from_file(struct worker *worker,
-    const struct footage *footage, const struct footage_segment *segment,
-    const struct sample_table **table, char **cause)
+    const struct footage *footage, struct footage_segment *segment, char **cause)
 {
     struct buf packed = BUF_INIT;
     int fd = footage_open(worker, footage, segment, cause);
@@ -141,24 +170,25 @@ static enum catalog_status footage_table_from_file(struct worker *worker,
     log_debug("%s/%s/%" PRId64 "-%06" PRIu32 ": no frames in the catalog, read from its file",
         footage->camera, footage->stream, segment->run, segment->number);
     const struct catalog_segment row = footage_row_key(footage, segment);
-    return tables_put(worker->tables, &row, &packed, table, cause);
+    return tables_put(worker->shared->tables, &row, &packed, &worker->table, cause);
 }
 
 const struct sample_table *footage_table(struct worker *worker, const struct footage *footage,
-    const struct footage_segment *segment, char **cause)
+    struct footage_segment *segment, char **cause)
 {
-    const struct sample_table *table = NULL;
     if (segment->state != FOOTAGE_SEALED) {
         const struct buf *packed = &segment->recent->packed;
         return sample_table_open(&worker->scratch, packed->data, packed->size, cause) == 0
                    ? &worker->scratch
                    : NULL;
     }
+    table_release(worker->table);
+    worker->table = NULL;
     const struct catalog_segment row = footage_row_key(footage, segment);
     enum catalog_status status = worker_open_catalog(worker, cause);
     if (status == CATALOG_OK)
-        status = tables_get(worker->tables, worker->catalog, &row, &table, cause);
+        status = tables_get(worker->shared->tables, worker->catalog, &row, &worker->table, cause);
     if (footage_check(worker, status, cause) == CATALOG_NONE)
-        status = footage_table_from_file(worker, footage, segment, &table, cause);
-    return status == CATALOG_OK ? table : NULL;
+        status = footage_table_from_file(worker, footage, segment, cause);
+    return status == CATALOG_OK ? table_samples(worker->table) : NULL;
 }

@@ -237,13 +237,6 @@ void http_resume(struct http *http, struct MHD_Connection *connection)
     pthread_mutex_unlock(&http->mutex);
 }
 
-void http_count_failure(struct http *http)
-{
-    pthread_mutex_lock(&http->mutex);
-    http->stats.failed_bodies++;
-    pthread_mutex_unlock(&http->mutex);
-}
-
 // --- The server ---
 
 static void __attribute__((format(printf, 2, 0)))

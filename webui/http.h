@@ -50,7 +50,6 @@ int http_ping(struct http *http);
 struct http_stats {
     uint64_t connections; // now
     uint64_t requests;
-    uint64_t failed_bodies; // answers that ended early because a file was not what it had been
 };
 
 void http_get_stats(struct http *http, struct http_stats *stats);

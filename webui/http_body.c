@@ -75,7 +75,7 @@ static ssize_t http_body_fail(struct http_body *body, uint64_t position)
 {
     log_warn("%s: the answer ends early at byte %llu: %s", body->name, (unsigned long long)position,
         body->cause);
-    http_count_failure(body->http);
+    traffic_count_failure(body->http->traffic);
     return MHD_CONTENT_READER_END_WITH_ERROR;
 }
 
@@ -83,6 +83,7 @@ static ssize_t http_body_fail(struct http_body *body, uint64_t position)
 static ssize_t http_body_suspend(struct http_body *body, uint64_t at, ssize_t wanted)
 {
     body->position = at;
+    body->job.lane = body->stream->lane ? body->stream->lane(body->stream, at) : IO_LANE_REQUESTS;
     bool is_held = wanted == REPLY_TRY_WAIT
                        ? http_waiter_wait(&body->waiter, body->stream->wait_until_us)
                        : http_suspend(body->http, body->connection, &body->job);

@@ -67,8 +67,6 @@ bool http_is_closing(struct http *http);
 // Ends the connection when the next header is not there in time; 0: no such deadline.
 void http_arm(struct http *http, struct MHD_Connection *connection, int timeout_s);
 
-void http_count_failure(struct http *http);
-
 // http_wait.c: connections that wait for something that is not there yet. In the HTTP thread:
 void http_waiter_init(
     struct http_waiter *waiter, struct http *http, struct MHD_Connection *connection);

@@ -1,12 +1,14 @@
 // Finished layouts. See layout.h.
 #include "webui/layout.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/core/alloc.h"
 #include "lib/core/timeutil.h"
+#include "webui/io.h"
 
 enum {
     LAYOUTS_COUNT = 32,
@@ -53,6 +55,7 @@ struct layout_stream {
     struct layout *layout;
     struct vfile_reader *reader;
     struct hold *hold;
+    struct disks *disks;
 };
 
 static const struct sample_table *layout_table(void *arg, size_t segment, char **cause)
@@ -74,10 +77,27 @@ struct vfile_source layout_source(struct layout_access *access)
     return (struct vfile_source){.table = layout_table, .open = layout_open, .arg = access};
 }
 
+// Says which segment it is that can not be read.
+static void layout_name_cause(const struct layout *layout, uint64_t offset, char **cause)
+{
+    size_t index;
+    char id[SEGMENT_TEXT_SIZE];
+    if (!vfile_media_segment(layout->file, offset, &index))
+        return;
+    footage_id(&layout->footage, &layout->footage.segments[index], id);
+    char *named = xasprintf("%s: %s", id, *cause);
+    free(*cause);
+    *cause = named;
+}
+
 static ssize_t layout_stream_try(
     struct reply_stream *stream, uint64_t offset, void *data, size_t size, char **cause)
 {
-    return vfile_reader_try(((struct layout_stream *)stream)->reader, offset, data, size, cause);
+    struct layout_stream *from = (struct layout_stream *)stream;
+    ssize_t got = vfile_reader_try(from->reader, offset, data, size, cause);
+    if (got < 0)
+        layout_name_cause(from->layout, offset, cause);
+    return got;
 }
 
 static enum reply_load layout_stream_load(
@@ -89,7 +109,18 @@ static enum reply_load layout_stream_load(
     worker->busy = false;
     if (vfile_reader_load(from->reader, &source, offset, cause) == 0)
         return REPLY_LOADED;
+    layout_name_cause(from->layout, offset, cause);
     return worker->busy ? REPLY_LOAD_LATER : REPLY_LOAD_FAILED;
+}
+
+// Media is waited for in the lane of its disk, tables in that of requests.
+static uint64_t layout_stream_lane(struct reply_stream *stream, uint64_t offset)
+{
+    const struct layout_stream *from = (const struct layout_stream *)stream;
+    size_t index;
+    if (!vfile_media_segment(from->layout->file, offset, &index))
+        return IO_LANE_REQUESTS;
+    return disks_lane(from->disks, from->layout->footage.segments[index].volume_id);
 }
 
 static void layout_stream_free(struct reply_stream *stream)
@@ -110,31 +141,36 @@ static struct hold *layout_hold(const struct layout *layout, struct holds *holds
         footage->segments[info->first].start_us, footage->segments[info->last].end_us);
 }
 
-struct reply_stream *layout_stream(struct layout *layout, struct holds *holds)
+struct reply_stream *layout_stream(struct layout *layout, struct holds *holds, struct disks *disks)
 {
     struct layout_stream *stream = xcalloc(1, sizeof(*stream));
     stream->stream = (struct reply_stream){
         .size = vfile_info(layout->file)->size,
         .try = layout_stream_try,
         .load = layout_stream_load,
+        .lane = layout_stream_lane,
         .free = layout_stream_free,
     };
     layout_retain(layout);
     stream->layout = layout;
     stream->reader = vfile_reader_new(layout->file);
     stream->hold = layout_hold(layout, holds);
+    stream->disks = disks;
     return &stream->stream;
 }
 
 // --- The kept ones ---
 
 struct layouts {
+    pthread_mutex_t mutex;                 // of what follows
     struct layout *entries[LAYOUTS_COUNT]; // the last used one first
 };
 
 struct layouts *layouts_new(void)
 {
-    return xcalloc(1, sizeof(struct layouts));
+    struct layouts *layouts = xcalloc(1, sizeof(*layouts));
+    pthread_mutex_init(&layouts->mutex, NULL);
+    return layouts;
 }
 
 void layouts_free(struct layouts *layouts)
@@ -143,6 +179,7 @@ void layouts_free(struct layouts *layouts)
         return;
     for (size_t i = 0; i < LAYOUTS_COUNT; i++)
         layout_release(layouts->entries[i]);
+    pthread_mutex_destroy(&layouts->mutex);
     free(layouts);
 }
 
@@ -162,7 +199,7 @@ static struct layout *layouts_use(struct layouts *layouts, size_t index)
     return layout;
 }
 
-struct layout *layouts_find(
+static struct layout *layouts_search(
     struct layouts *layouts, const struct layout_key *key, const char *if_range)
 {
     int64_t fresh_us = time_monotonic_us() - LAYOUT_FRESH_MS * 1000;
@@ -184,6 +221,15 @@ struct layout *layouts_find(
     return layouts_use(layouts, found);
 }
 
+struct layout *layouts_find(
+    struct layouts *layouts, const struct layout_key *key, const char *if_range)
+{
+    pthread_mutex_lock(&layouts->mutex);
+    struct layout *layout = layouts_search(layouts, key, if_range);
+    pthread_mutex_unlock(&layouts->mutex);
+    return layout;
+}
+
 static void layouts_drop(struct layouts *layouts, size_t index)
 {
     layout_release(layouts->entries[index]);
@@ -194,6 +240,7 @@ static void layouts_drop(struct layouts *layouts, size_t index)
 
 void layouts_keep(struct layouts *layouts, struct layout *layout)
 {
+    pthread_mutex_lock(&layouts->mutex);
     for (size_t i = 0; i < LAYOUTS_COUNT && layouts->entries[i] != NULL; i++)
         if (layout_key_equal(&layouts->entries[i]->key, &layout->key) &&
             strcmp(layouts->entries[i]->etag, layout->etag) == 0)
@@ -211,4 +258,5 @@ void layouts_keep(struct layouts *layouts, struct layout *layout)
         if (bytes > LAYOUTS_BYTES_MAX && i > 0)
             layouts_drop(layouts, i--);
     }
+    pthread_mutex_unlock(&layouts->mutex);
 }

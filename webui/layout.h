@@ -2,6 +2,7 @@
 // read from it, and kept for a while, because players ask for many parts of one file.
 #pragma once
 
+#include "webui/disks.h"
 #include "webui/footage.h"
 #include "webui/holds.h"
 #include "webui/reply.h"
@@ -33,16 +34,17 @@ void layout_retain(struct layout *layout);
 void layout_release(struct layout *layout); // NULL is legal; in any thread
 
 // The stream of its bytes; takes a reference of its own, and holds the footage while it is there.
-struct reply_stream *layout_stream(struct layout *layout, struct holds *holds);
+// What it reads stands in the lanes of its disks.
+struct reply_stream *layout_stream(struct layout *layout, struct holds *holds, struct disks *disks);
 
-// How the file gets at tables and files, in the I/O thread. `arg` must outlive the result.
+// How the file gets at tables and files, in an I/O thread. `arg` must outlive the result.
 struct layout_access {
     struct worker *worker;
     const struct footage *footage;
 };
 struct vfile_source layout_source(struct layout_access *access);
 
-// The layouts that are kept. Only the I/O thread touches them.
+// The layouts that are kept; any thread may ask.
 struct layouts;
 
 struct layouts *layouts_new(void);

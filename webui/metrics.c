@@ -243,6 +243,13 @@ static void metrics_response_bytes(struct metrics *metrics, const char *key)
         metrics, metrics_none, metrics_none, metrics_none, (double)traffic_bytes(metrics->traffic));
 }
 
+static void metrics_responses_cut(struct metrics *metrics, const char *key)
+{
+    (void)key;
+    metrics_put(metrics, metrics_none, metrics_none, metrics_none,
+        (double)traffic_failures(metrics->traffic));
+}
+
 static void metrics_request_seconds(struct metrics *metrics, const char *key)
 {
     struct traffic_times times;
@@ -392,6 +399,9 @@ static const struct metric metrics_table[] = {
     GAUGE("volume_used_bytes", "Footage on the volume.", metrics_volume, "used_bytes"),
     COUNTER("http_requests", "Requests answered, by route and status.", metrics_requests, NULL),
     COUNTER("http_response_bytes", "Bytes of bodies sent.", metrics_response_bytes, NULL),
+    COUNTER("http_responses_cut_short",
+        "Answers that had to end early, because a file was gone or not what it had been, say.",
+        metrics_responses_cut, NULL),
     HISTOGRAM("http_request_seconds",
         "Time from a request's first line until its answer begins, by route.",
         metrics_request_seconds, NULL),
@@ -420,7 +430,7 @@ void metrics_handle(struct worker *worker, const struct request *request, struct
     struct metrics metrics = {
         .supervisor = peers_supervisor(worker->peers, worker->conf),
         .indexer = peers_indexer(worker->peers, worker->conf),
-        .traffic = worker->traffic,
+        .traffic = worker->shared->traffic,
     };
     // Without the catalog the rest is still worth telling.
     if (worker_open_catalog(worker, &cause) == CATALOG_OK &&

@@ -1,18 +1,25 @@
 // What supervisor and indexer say of themselves, asked over their sockets and remembered for a
-// second. Only the I/O thread touches it.
+// second for all threads; while one asks, the others wait for its answer. What is handed out stays
+// as it is: it is shared, so nobody changes it or takes references of its parts.
 #pragma once
 
 #include <jansson.h>
 
 #include "webui/conf.h"
 
-struct peers;
+struct peers_cache;
 
-struct peers *peers_new(void);
-void peers_free(struct peers *peers);
+struct peers_cache *peers_cache_new(void);
+void peers_cache_free(struct peers_cache *cache);
 
 // Ask anew next time.
-void peers_forget(struct peers *peers);
+void peers_cache_forget(struct peers_cache *cache);
+
+// One thread's sight of it, which keeps what was handed out last.
+struct peers;
+
+struct peers *peers_new(struct peers_cache *cache);
+void peers_free(struct peers *peers);
 
 // What the supervisor says of a stream; NULL when it does not answer or does not know it. Valid
 // until the supervisor is asked for the next time.

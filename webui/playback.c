@@ -300,7 +300,7 @@ static void playback_answer(
     playback_name_file(reply, layout, download);
     memcpy(reply->etag, layout->etag, sizeof(reply->etag));
     reply->modified_s = layout->modified_s;
-    reply->stream = layout_stream(layout, worker->holds);
+    reply->stream = layout_stream(layout, worker->shared->holds, worker->shared->disks);
 }
 
 void playback_handle(struct worker *worker, const struct request *request, struct reply *reply)
@@ -308,12 +308,13 @@ void playback_handle(struct worker *worker, const struct request *request, struc
     struct layout_key key;
     if (!playback_read_key(request, &key, reply))
         return;
-    struct layout *layout = layouts_find(worker->layouts, &key, request->conditions.if_range);
+    struct layout *layout =
+        layouts_find(worker->shared->layouts, &key, request->conditions.if_range);
     if (layout == NULL) {
         layout = playback_lay_out(worker, &key, reply);
         if (layout == NULL)
             return;
-        layouts_keep(worker->layouts, layout);
+        layouts_keep(worker->shared->layouts, layout);
     }
     playback_answer(worker, reply, layout, request->values[PLAYBACK_DOWNLOAD].number == 1);
     layout_release(layout);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,7 @@ struct recent_box {
 };
 
 struct recents {
+    pthread_mutex_t mutex; // of what follows
     struct recent_box *entries[RECENTS_COUNT];
     size_t next; // the one that goes next
 };
@@ -45,7 +47,9 @@ void recent_release(const struct recent *recent)
 
 struct recents *recents_new(void)
 {
-    return xcalloc(1, sizeof(struct recents));
+    struct recents *recents = xcalloc(1, sizeof(*recents));
+    pthread_mutex_init(&recents->mutex, NULL);
+    return recents;
 }
 
 void recents_free(struct recents *recents)
@@ -54,6 +58,7 @@ void recents_free(struct recents *recents)
         return;
     for (size_t i = 0; i < RECENTS_COUNT; i++)
         recent_release(recents->entries[i] ? &recents->entries[i]->recent : NULL);
+    pthread_mutex_destroy(&recents->mutex);
     free(recents);
 }
 
@@ -173,22 +178,48 @@ static enum recent_status recents_load(
     return RECENT_OK;
 }
 
+// Takes a reference to what is kept of a file that has not changed since; NULL when nothing is.
+static const struct recent *recents_find_same(
+    struct recents *recents, const struct cache_file *file)
+{
+    const struct recent *recent = NULL;
+    pthread_mutex_lock(&recents->mutex);
+    struct recent_box **place = recents_find(recents, &file->id);
+    if (place != NULL && (*place)->recent.size == file->size &&
+        (*place)->recent.written_us == file->written_us) {
+        recent = &(*place)->recent;
+        recent_retain(recent);
+    }
+    pthread_mutex_unlock(&recents->mutex);
+    return recent;
+}
+
+// Keeps what was read, in the place of what was known of that file.
+static void recents_keep(struct recents *recents, struct recent_box *box)
+{
+    recent_retain(&box->recent);
+    pthread_mutex_lock(&recents->mutex);
+    struct recent_box **place = recents_find(recents, &box->recent.id);
+    if (place == NULL)
+        place = &recents->entries[recents->next++ % RECENTS_COUNT];
+    struct recent_box *former = *place;
+    *place = box;
+    pthread_mutex_unlock(&recents->mutex);
+    recent_release(former ? &former->recent : NULL);
+}
+
 enum recent_status recents_get(struct recents *recents, const char *cache,
     const struct cache_file *file, const struct recent **recent, char **cause)
 {
-    struct recent_box **place = recents_find(recents, &file->id);
-    if (place == NULL || (*place)->recent.size != file->size ||
-        (*place)->recent.written_us != file->written_us) {
-        struct recent_box *box;
-        enum recent_status status = recents_load(cache, file, &box, cause);
-        if (status != RECENT_OK)
-            return status;
-        if (place == NULL)
-            place = &recents->entries[recents->next++ % RECENTS_COUNT];
-        recent_release(*place ? &(*place)->recent : NULL);
-        *place = box;
-    }
-    *recent = &(*place)->recent;
-    recent_retain(*recent);
+    struct recent_box *box;
+    *recent = recents_find_same(recents, file);
+    if (*recent != NULL)
+        return RECENT_OK;
+    // Read without the mutex: two threads may read the same file, neither waits for the other.
+    enum recent_status status = recents_load(cache, file, &box, cause);
+    if (status != RECENT_OK)
+        return status;
+    recents_keep(recents, box);
+    *recent = &box->recent;
     return RECENT_OK;
 }

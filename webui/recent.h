@@ -32,6 +32,7 @@ void recent_retain(const struct recent *recent);
 
 struct recents;
 
+// Any thread may ask.
 struct recents *recents_new(void);
 void recents_free(struct recents *recents);
 

@@ -58,6 +58,9 @@ struct reply_stream {
     // Sets *cause unless it is loaded.
     enum reply_load (*load)(
         struct reply_stream *stream, struct worker *worker, uint64_t offset, char **cause);
+    // Which of the I/O threads' lanes it is to be loaded in (see io.h), never waiting; NULL: that
+    // of requests.
+    uint64_t (*lane)(struct reply_stream *stream, uint64_t offset);
     void (*free)(struct reply_stream *stream);
 };
 

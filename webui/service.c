@@ -38,7 +38,8 @@ struct service {
     int code;     // for the end
     struct traffic *traffic;
     struct holds *holds;
-    struct worker *worker;
+    struct shared *shared;
+    void *workers[IO_THREADS];
     struct io *io;
     struct asker *asker;
     struct http *http;
@@ -61,27 +62,6 @@ static int service_write_address(const struct service *service, char **cause)
 }
 
 // --- Reload ---
-
-// A new configuration on its way to the I/O thread.
-struct service_reload {
-    struct io_job job;
-    struct conf *conf;
-};
-
-static void service_reload_run(struct io_job *job, void *context)
-{
-    struct service_reload *reload = (struct service_reload *)job;
-    worker_set_conf(context, reload->conf);
-    reload->conf = NULL;
-}
-
-static void service_reload_done(struct io_job *job, bool expired)
-{
-    (void)expired;
-    struct service_reload *reload = (struct service_reload *)job;
-    conf_free(reload->conf);
-    free(reload);
-}
 
 static struct http *service_listen(const struct service *service, const char *listen, char **cause)
 {
@@ -124,14 +104,15 @@ static void service_reload(struct service *service)
     log_info("reload: %zu streams", conf->stream_count);
     if (strcmp(conf->listen, service->listen) != 0)
         service_move(service, conf->listen);
-    struct service_reload *reload = xcalloc(1, sizeof(*reload));
-    reload->job.run = service_reload_run;
-    reload->job.done = service_reload_done;
-    reload->conf = conf;
-    io_submit(service->io, &reload->job);
+    shared_set_conf(service->shared, conf);
 }
 
 // --- Start ---
+
+static void service_begin_job(void *context)
+{
+    worker_begin(context);
+}
 
 // Takes the configuration into service. Returns 0, or an exit code with *cause set.
 static int service_open(struct service *service, struct conf *conf, char **cause)
@@ -139,8 +120,11 @@ static int service_open(struct service *service, struct conf *conf, char **cause
     service->listen = xstrdup(conf->listen);
     service->traffic = traffic_new();
     service->holds = holds_new(service->runtime, cause);
-    service->worker = worker_new(conf, service->traffic, service->holds);
-    service->io = service->holds ? io_start(service->worker, cause) : NULL;
+    service->shared = shared_new(conf, service->traffic, service->holds);
+    for (size_t i = 0; i < IO_THREADS; i++)
+        service->workers[i] = worker_new(service->shared);
+    const struct io_crew crew = {service->workers, IO_THREADS, service_begin_job};
+    service->io = service->holds ? io_start(&crew, cause) : NULL;
     service->asker = service->io ? asker_new(service->runtime, cause) : NULL;
     if (service->asker == NULL)
         return SERVICE_FAILURE;
@@ -225,7 +209,7 @@ static void service_state_cb(struct ev_loop *loop, ev_signal *signal, int events
     http_get_stats(service->http, &stats);
     log_info("state: %" PRIu64 " connections, %" PRIu64 " requests, %" PRIu64
              " answers that ended early",
-        stats.connections, stats.requests, stats.failed_bodies);
+        stats.connections, stats.requests, traffic_failures(service->traffic));
 }
 
 static void service_tick_cb(struct ev_loop *loop, ev_timer *timer, int events)
@@ -286,7 +270,9 @@ static void service_fini(struct service *service)
     asker_free(service->asker);
     pulse_free(service->pulse);
     io_free(service->io);
-    worker_free(service->worker);
+    for (size_t i = 0; i < IO_THREADS; i++)
+        worker_free(service->workers[i]);
+    shared_free(service->shared);
     holds_free(service->holds);
     traffic_free(service->traffic);
     free(service->listen);

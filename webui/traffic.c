@@ -23,6 +23,7 @@ struct traffic_route {
 struct traffic {
     size_t route_count; // one more than there are routes: the last is for unknown addresses
     atomic_uint_least64_t bytes;
+    atomic_uint_least64_t failures;
     struct traffic_route routes[];
 };
 
@@ -76,6 +77,16 @@ void traffic_count(
 void traffic_count_bytes(struct traffic *traffic, uint64_t bytes)
 {
     traffic_add(&traffic->bytes, bytes);
+}
+
+void traffic_count_failure(struct traffic *traffic)
+{
+    traffic_add(&traffic->failures, 1);
+}
+
+uint64_t traffic_failures(const struct traffic *traffic)
+{
+    return traffic_load(&traffic->failures);
 }
 
 uint64_t traffic_bytes(const struct traffic *traffic)

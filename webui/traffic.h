@@ -22,6 +22,10 @@ void traffic_count(
 void traffic_count_bytes(struct traffic *traffic, uint64_t bytes);
 uint64_t traffic_bytes(const struct traffic *traffic);
 
+// Counts an answer that had to end early, because a file was not what it had been, say.
+void traffic_count_failure(struct traffic *traffic);
+uint64_t traffic_failures(const struct traffic *traffic);
+
 // Calls `fn` for each route and status that was answered at least once. The route's pattern is
 // "none" where there was no route; `status` 0 stands for any that has no count of its own.
 typedef void (*traffic_fn)(const char *route, unsigned status, uint64_t count, void *arg);

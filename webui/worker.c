@@ -1,25 +1,19 @@
-// The I/O thread's state. See worker.h.
+// What a job of the I/O threads has in its hands. See worker.h.
 #include "webui/worker.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/core/alloc.h"
-#include "webui/layout.h"
 #include "webui/peers.h"
-#include "webui/recent.h"
 #include "webui/tables.h"
 
-struct worker *worker_new(struct conf *conf, const struct traffic *traffic, struct holds *holds)
+struct worker *worker_new(struct shared *shared)
 {
     struct worker *worker = xcalloc(1, sizeof(*worker));
-    worker->conf = conf;
-    worker->tables = tables_new();
-    worker->recents = recents_new();
-    worker->layouts = layouts_new();
-    worker->peers = peers_new();
-    worker->traffic = traffic;
-    worker->holds = holds;
+    worker->shared = shared;
+    worker->conf = shared_conf(shared);
+    worker->peers = peers_new(shared->peers);
     return worker;
 }
 
@@ -27,23 +21,21 @@ void worker_free(struct worker *worker)
 {
     if (worker == NULL)
         return;
-    layouts_free(worker->layouts);
-    recents_free(worker->recents);
-    tables_free(worker->tables);
+    table_release(worker->table);
     peers_free(worker->peers);
     catalog_close(worker->catalog);
-    conf_free(worker->conf);
+    conf_release(worker->conf);
     free(worker);
 }
 
-void worker_set_conf(struct worker *worker, struct conf *conf)
+void worker_begin(struct worker *worker)
 {
+    struct conf *conf = shared_conf(worker->shared);
     if (strcmp(conf->database, worker->conf->database) != 0) {
         catalog_close(worker->catalog);
         worker->catalog = NULL;
     }
-    peers_forget(worker->peers);
-    conf_free(worker->conf);
+    conf_release(worker->conf);
     worker->conf = conf;
 }
 

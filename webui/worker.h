@@ -1,30 +1,29 @@
-// What the I/O thread holds from job to job: its catalog handle, its caches, what the supervisor
-// last said. Only the I/O thread touches it.
+// What a job of the I/O threads has in its hands: the configuration, a catalog handle, what the
+// other programs last said. There is one for each thread; nobody else touches it meanwhile.
 #pragma once
 
 #include "lib/media/catalog.h"
 #include "lib/media/samples.h"
 #include "webui/conf.h"
+#include "webui/shared.h"
 
 struct worker {
-    struct conf *conf;
+    struct shared *shared;
+    struct conf *conf;       // that rules since the job began
     struct catalog *catalog; // NULL: not open
     bool busy;               // the catalog was, since somebody set this to false
-    struct tables *tables;
-    struct recents *recents;
-    struct layouts *layouts;
     struct peers *peers;
-    struct holds *holds;           // for running downloads
-    const struct traffic *traffic; // what the HTTP server has answered
-    struct sample_table scratch;   // the table that was handed out last, where nobody keeps it
+    struct table *table;         // the one that was handed out last
+    struct sample_table scratch; // the same, of one that nobody keeps
 };
 
-// Takes the configuration. `traffic` and `holds` must outlive the worker.
-struct worker *worker_new(struct conf *conf, const struct traffic *traffic, struct holds *holds);
+// `shared` must outlive the worker.
+struct worker *worker_new(struct shared *shared);
 void worker_free(struct worker *worker);
 
-// Takes a new configuration; what was opened by the old one is closed.
-void worker_set_conf(struct worker *worker, struct conf *conf);
+// To be called when a job begins: takes the configuration that rules now, and closes what was
+// opened by an older one.
+void worker_begin(struct worker *worker);
 
 // Makes sure that the catalog is open for reading.
 enum catalog_status worker_open_catalog(struct worker *worker, char **cause);

@@ -161,6 +161,16 @@ const struct vfile_part *vfile_find_part(const struct vfile *file, uint64_t offs
     return &file->parts[i];
 }
 
+bool vfile_media_segment(const struct vfile *file, uint64_t offset, size_t *segment)
+{
+    const struct vfile_part *part = vfile_find_part(file, offset);
+    if (part->kind != VFILE_MEDIA)
+        return false;
+    size_t piece = vfile_find_piece(file, part, offset - part->offset);
+    *segment = file->plan.pieces[piece].segment;
+    return true;
+}
+
 size_t vfile_find_piece(const struct vfile *file, const struct vfile_part *part, uint64_t offset)
 {
     size_t low = 0, high = file->plan.piece_count;

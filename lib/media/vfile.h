@@ -99,6 +99,9 @@ void vfile_reader_free(struct vfile_reader *reader);
 ssize_t vfile_reader_try(
     struct vfile_reader *reader, uint64_t offset, void *data, size_t size, char **cause);
 
+// Whether the byte at `offset` is media; *segment is then the request's segment that has it.
+bool vfile_media_segment(const struct vfile *file, uint64_t offset, size_t *segment);
+
 // Brings the bytes at `offset` within reach of the next vfile_reader_try(). May block. Returns 0,
 // or -1 with *cause set.
 int vfile_reader_load(

@@ -90,7 +90,7 @@ PROMISED = {
     "segments_committed_total", "segments_quarantined_total", "segments_deleted_total",
     "index_lag_seconds", "cache_bytes", "cache_sync_seconds", "volume_free_bytes",
     "volume_used_bytes", "http_requests_total", "http_response_bytes_total",
-    "http_request_seconds_bucket", "http_request_seconds_sum", "http_request_seconds_count",
+    "http_responses_cut_short_total", "http_request_seconds_bucket", "http_request_seconds_sum", "http_request_seconds_count",
     "program_up", "program_restarts_total", "build_info", "loop_delay_seconds_bucket",
     "loop_delay_seconds_sum", "loop_delay_seconds_count", "config_last_reload_successful",
     "config_last_reload_timestamp_seconds", "clock_synchronised",

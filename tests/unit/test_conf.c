@@ -57,7 +57,7 @@ static void test_everything_is_read(void **state)
     assert_non_null(conf_find(conf, "door", "sub"));
     assert_true(conf_find(conf, "door", "main")->enabled);
     assert_null(conf_find(conf, "door", "none"));
-    conf_free(conf);
+    conf_release(conf);
 }
 
 static void test_mistakes_are_told(void **state)

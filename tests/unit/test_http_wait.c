@@ -163,7 +163,9 @@ static int set_up(void **state)
     char *cause = NULL;
     source = (struct source){.mutex = PTHREAD_MUTEX_INITIALIZER};
     fixture->client = -1;
-    fixture->io = io_start(NULL, &cause);
+    void *const context = NULL;
+    const struct io_crew crew = {.contexts = &context, .count = 1};
+    fixture->io = io_start(&crew, &cause);
     assert_non_null(fixture->io);
     fixture->traffic = traffic_new();
     const struct http_helpers helpers = {.io = fixture->io, .traffic = fixture->traffic};

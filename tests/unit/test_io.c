@@ -1,5 +1,5 @@
 // links: kf-webui
-// The I/O thread: every job is done exactly once, in order, also when the thread ends.
+// The I/O threads: every job is done exactly once, in order, also when the thread ends.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -52,6 +52,12 @@ static struct job job_make(int number)
     return (struct job){.job = {.run = job_run, .done = job_done}, .number = number};
 }
 
+static struct io *start(int *context, char **cause)
+{
+    void *const contexts[] = {context};
+    return io_start(&(const struct io_crew){.contexts = contexts, .count = 1}, cause);
+}
+
 static void test_jobs_run_in_order(void **state)
 {
     (void)state;
@@ -60,7 +66,7 @@ static void test_jobs_run_in_order(void **state)
     struct job jobs[20];
     sem_init(&finished, 0, 0);
     order_count = 0;
-    struct io *io = io_start(&context, &cause);
+    struct io *io = start(&context, &cause);
     assert_non_null(io);
     for (int i = 0; i < 20; i++) {
         jobs[i] = job_make(i);
@@ -91,7 +97,7 @@ static void test_waiting_jobs_expire(void **state)
     struct job hanging = job_make(0), waiting = job_make(1), late = job_make(2);
     hanging.go = &go;
     hanging.begun = &begun;
-    struct io *io = io_start(&context, &cause);
+    struct io *io = start(&context, &cause);
     io_submit(io, &hanging.job);
     sem_wait(&begun);
     io_submit(io, &waiting.job);
@@ -124,7 +130,7 @@ static void test_a_stop_ends_all_jobs(void **state)
     struct job running = job_make(0), waiting = job_make(1), after = job_make(2);
     running.begun = &begun;
     running.go = &go;
-    struct io *io = io_start(&context, &cause);
+    struct io *io = start(&context, &cause);
     io_submit(io, &running.job);
     sem_wait(&begun);
     io_submit(io, &waiting.job);
@@ -149,7 +155,7 @@ static void test_later_jobs_wait_for_their_time(void **state)
     struct job soon = job_make(1), later = job_make(2), never = job_make(3);
     sem_init(&finished, 0, 0);
     order_count = 0;
-    struct io *io = io_start(&context, &cause);
+    struct io *io = start(&context, &cause);
     assert_non_null(io);
     int64_t start_us = time_monotonic_us() + US_PER_SECOND / 5;
     io_submit_later(io, &never.job, start_us + 3600 * US_PER_SECOND);
@@ -166,6 +172,58 @@ static void test_later_jobs_wait_for_their_time(void **state)
     io_free(io);
 }
 
+// A disk that does not answer holds its lane's threads, and the others are free for everybody else.
+static void test_a_stuck_lane_leaves_the_others_theirs(void **state)
+{
+    (void)state;
+    char *cause = NULL;
+    int counts[IO_THREADS] = {0};
+    void *contexts[IO_THREADS];
+    for (int i = 0; i < IO_THREADS; i++)
+        contexts[i] = &counts[i];
+    sem_t go, begun;
+    sem_init(&go, 0, 0);
+    sem_init(&begun, 0, 0);
+    sem_init(&finished, 0, 0);
+    order_count = 0;
+    struct io *io =
+        io_start(&(const struct io_crew){.contexts = contexts, .count = IO_THREADS}, &cause);
+    assert_non_null(io);
+    struct job stuck[8], others[20];
+    for (int i = 0; i < 8; i++) {
+        stuck[i] = job_make(i);
+        stuck[i].job.lane = IO_LANE_DISKS + 3;
+        stuck[i].go = &go;
+        stuck[i].begun = &begun;
+        io_submit(io, &stuck[i].job);
+    }
+    for (int i = 0; i < IO_LANE_THREADS; i++)
+        sem_wait(&begun);
+    for (int i = 0; i < 20; i++) {
+        others[i] = job_make(100 + i);
+        others[i].job.lane = (uint64_t)i % 3;
+        io_submit(io, &others[i].job);
+    }
+    for (int i = 0; i < 20; i++)
+        sem_wait(&finished);
+    int begun_count;
+    sem_getvalue(&begun, &begun_count);
+    assert_int_equal(begun_count, 0); // no third one of the stuck lane
+    for (int i = 0; i < 20; i++)
+        assert_true(others[i].ran && others[i].done == 1);
+    for (int i = 0; i < 8; i++)
+        assert_int_equal(stuck[i].done, 0);
+    for (int i = 0; i < 8; i++)
+        sem_post(&go);
+    for (int i = 0; i < 8; i++)
+        sem_wait(&finished);
+    io_free(io);
+    int total = 0;
+    for (int i = 0; i < IO_THREADS; i++)
+        total += counts[i];
+    assert_int_equal(total, 28);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -173,6 +231,7 @@ int main(void)
         cmocka_unit_test(test_waiting_jobs_expire),
         cmocka_unit_test(test_a_stop_ends_all_jobs),
         cmocka_unit_test(test_later_jobs_wait_for_their_time),
+        cmocka_unit_test(test_a_stuck_lane_leaves_the_others_theirs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
