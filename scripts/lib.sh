@@ -8,7 +8,7 @@ packages_build=(gcc libc6-dev cmake ninja-build pkg-config libev-dev libsqlite3-
 packages_record=(ca-certificates ffmpeg)
 packages_camera=(libgstrtspserver-1.0-dev gstreamer1.0-plugins-base gstreamer1.0-plugins-good)
 packages_test=(clang clang-format libclang-rt-14-dev libcmocka-dev python3 python3-pytest python3-pytest-xdist scdoc prometheus zabbix-agent python3-yaml curl
-    systemd man-db chromium e2fsprogs xfsprogs)
+    systemd man-db chromium e2fsprogs xfsprogs mpv gstreamer1.0-tools gstreamer1.0-libav gstreamer1.0-plugins-bad)
 services_unwanted=(prometheus zabbix-agent) # of these packages only the programs are wanted
 packages_bench=(nginx-light linux-perf)
 

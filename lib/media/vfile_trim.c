@@ -60,11 +60,6 @@ static bool planner_lead_in(struct planner *planner)
     const struct vfile_segment *segments = planner->request->segments;
     const struct plan_frame *shown = &planner->shown;
     size_t segment = planner->shown_segment;
-    if (planner->request->start_at_key && shown->key.found) {
-        planner->shown.presentation = shown->key.presentation;
-        planner->shown.index = shown->key.index;
-        return planner_start_at(planner, segment, &shown->key);
-    }
     if (shown->key.found && shown->presentation >= shown->key.presentation)
         return planner_start_at(planner, segment, &shown->key);
     if (shown->previous_key.found)
@@ -141,7 +136,14 @@ int planner_find_start(struct planner *planner)
         time = vfile_media_time(segment, request->start_us) - plan_video(segment)->start;
     planner->shown_segment = i;
     plan_frame_find(&planner->shown, track, time);
-    return planner_lead_in(planner) ? 0 : -1;
+    if (!planner_lead_in(planner))
+        return -1;
+    if (request->start_at_key) {
+        planner->shown_segment = planner->first_segment;
+        planner->shown.presentation = planner->first_presentation;
+        planner->shown.index = planner->first_sample;
+    }
+    return 0;
 }
 
 // Up to the last sample, in decode order, that is presented before the end; and which of them is on

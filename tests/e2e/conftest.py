@@ -4,6 +4,7 @@ import os
 import random
 import shutil
 import signal
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from camera import Mount
 from lab import Build, Lab
 
 TREE = Path(__file__).resolve().parents[2]
+sys.path.append(str(TREE / "tests" / "tools"))
 
 
 def pytest_addoption(parser):
@@ -92,6 +94,20 @@ def archive(filed):
     shutil.copytree(copy, keepframe.data)
     yield keepframe.configure({})
     keepframe.stop()
+
+
+@pytest.fixture(scope="session")
+def mixed(request, build):
+    """A Keepframe with an archive of everything that there can be, which tests only read."""
+    from mixed import Mixed
+    seed = request.config.getoption("--seed") or time.time_ns() % 1_000_000_000
+    lab = Lab(build)
+    failed_before = request.session.testsfailed
+    try:
+        yield Mixed(lab, seed)
+    finally:
+        failed = request.session.testsfailed > failed_before
+        lab.close(keep_in=_logs_of(build, f"mixed-{os.getpid()}") if failed else None)
 
 
 @dataclass

@@ -120,6 +120,11 @@ class Keepframe:
         self.wait_for("it is ready", lambda: self.get("/healthz").status == 200)
         return self
 
+    def wait_answering(self):
+        """Until the web interface answers, whether all is well or not."""
+        self.wait_for("it answers", lambda: self.get("/api/v1/cameras").status == 200)
+        return self
+
     def send(self, number):
         self.process.send_signal(number)
 

@@ -87,6 +87,7 @@ class Sample:
     pts: int
     duration: int
     key: bool
+    entry: int  # index of its sample entry
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,7 @@ class Track:
     samples: list
     edits: list
     entries: list = field(default_factory=list)  # types of the sample entries
+    entry_boxes: list = field(default_factory=list)  # the entries themselves
 
     def in_order(self):
         """Samples in the order of presentation."""
@@ -174,6 +176,7 @@ class Movie:
             samples=_samples(stbl),
             edits=_edits(child(trak, "edts/elst")),
             entries=[box.type for box in boxes_in(stsd, 8)],
+            entry_boxes=[stsd[box.offset:box.offset + box.size] for box in boxes_in(stsd, 8)],
         )
 
 
@@ -207,21 +210,23 @@ def _samples(stbl):
     samples, dts = [], 0
     for index, (size, duration, shift) in enumerate(zip(sizes, durations, shifts)):
         key = keys is None or index + 1 in keys
-        samples.append(Sample(offsets[index], size, dts, dts + shift, duration, key))
+        offset, entry = offsets[index]
+        samples.append(Sample(offset, size, dts, dts + shift, duration, key, entry))
         dts += duration
     return samples
 
 
 def _offsets(stbl, sizes):
+    """(offset, index of its sample entry) of every sample."""
     co64 = child(stbl, "co64")
     chunks = _table(co64, "Q") if co64 is not None else _table(child(stbl, "stco"), "I")
     runs = _table(child(stbl, "stsc"), "III")
     offsets = []
-    for index, (first, per_chunk, _) in enumerate(runs):
+    for index, (first, per_chunk, entry) in enumerate(runs):
         behind = runs[index + 1][0] if index + 1 < len(runs) else len(chunks) + 1
         for (at,) in chunks[first - 1:behind - 1]:
             for _ in range(per_chunk):
-                offsets.append(at)
+                offsets.append((at, entry - 1))
                 at += sizes[len(offsets) - 1]
     assert len(offsets) == len(sizes), "the chunks hold another number of samples"
     return offsets
@@ -275,7 +280,9 @@ def probe(path):
 
 def decode_complaints(path):
     """What ffmpeg has to complain about while it decodes the whole file; "" when nothing."""
-    done = subprocess.run(["ffmpeg", "-nostdin", "-v", "error", "-i", str(path), "-f", "null", "-"],
+    # The null muxer's own clock is the frame rate's: two pictures in one tick of it are no fault.
+    done = subprocess.run(["ffmpeg", "-nostdin", "-v", "error", "-i", str(path), "-fps_mode",
+                           "passthrough", "-enc_time_base:v", "1:90000", "-f", "null", "-"],
                           stdin=subprocess.DEVNULL, capture_output=True, timeout=120)
     return done.stderr.decode(errors="replace") + (
         "" if done.returncode == 0 else f"exit code {done.returncode}")

@@ -3,6 +3,9 @@
 import pytest
 
 import media
+from archive import indexer
+from exact import check, random_span
+from expected import Recorded, Source
 from model import Footage
 from times import format_utc, parse_utc
 
@@ -30,6 +33,25 @@ def test_a_download_decodes_without_a_complaint(span, tmp_path):
     path = tmp_path / "whole.mp4"
     path.write_bytes(span[1].body)
     assert media.decode_complaints(path) == ""
+
+
+@pytest.mark.parametrize("camera", ["avc", "bframes", "hevc", "silent"])
+def test_ranges_of_what_a_camera_sent_are_exact(recording, camera, chance, tmp_path):
+    """Like test_ranges.py, with what ffmpeg wrote; behind the first seconds of a run, whose sound
+    and picture are brought together when they are sealed."""
+    keepframe, sources = recording.keepframe, []
+    rows = keepframe.sealed(camera)
+    for row in [row for row in rows if row.start_us - rows[0].start_us > 12_000_000]:
+        path = tmp_path / f"{row.number}.mp4"
+        done = indexer(keepframe, "verify", "--unseal", row.id, "-o", path)
+        assert done.returncode == 0, done.stderr
+        sources.append(Source(Recorded(row.id, row.start_us, row.end_us, path)))
+    for _ in range(5):
+        start_us, end_us = random_span(sources, chance)
+        start_us = max(start_us, sources[0].start_us + 2_000_000)
+        end_us = max(end_us, start_us + 1000)
+        check(keepframe, camera, sources, start_us, end_us,
+              {"audio": chance.choice((1, 0)), "start_at": "exact"}, tmp_path / "range.mp4")
 
 
 def test_200_random_byte_ranges_equal_the_same_bytes_of_the_whole(recording, span, chance):

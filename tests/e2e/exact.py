@@ -1,0 +1,108 @@
+"""Asks for a range and compares the answer with what it must hold (expected.py): every packet, its
+times and flags, the edit lists, the headers; and what ffmpeg and ffprobe make of it."""
+
+import hashlib
+
+import expected
+import media
+from times import format_utc, parse_utc
+
+
+def random_span(sources, chance):
+    """Any range; often at a place where something happens."""
+    first, last = sources[0].start_us, sources[-1].end_us
+    places = [at for s in sources for at in (s.start_us, s.end_us)]
+
+    def moment():
+        if chance.random() < 0.6:
+            return chance.choice(places) + chance.choice(
+                (-1, 0, 1, chance.randint(-3_000_000, 3_000_000)))
+        source = chance.choice(sources)
+        return chance.randint(source.start_us, source.end_us)
+
+    start = moment()
+    if chance.random() < 0.3:
+        end = start + chance.choice((1, 30_000, chance.randint(1, 20_000_000)))
+    else:
+        end = moment()
+    if start == end:
+        end += 1
+    start, end = sorted((start, end))
+    return (max(start, first - 1_000_000), min(end, last + 1_000_000)) \
+        if end > first else (first, end + 2_000_000)
+
+
+def check(keepframe, camera, sources, start_us, end_us, options, path):
+    answer = keepframe.download(camera, start=format_utc(start_us), end=format_utc(end_us),
+                                **options)
+    try:
+        wanted = expected.expect(sources, start_us, end_us, options["audio"] == 1,
+                                 options["start_at"] == "keyframe")
+    except expected.NoFootage:
+        assert answer.status == 404, f"{answer.status} where there is no footage"
+        return
+    except expected.CodecChange:
+        assert answer.status == 409, f"{answer.status} where the codec changes"
+        return
+    assert len(answer.expect(200).body) == int(answer.headers["Content-Length"])
+    movie = media.Movie(answer.body)
+    check_track(movie, "video", wanted.video, 0)
+    check_track(movie, "audio", wanted.audio, 1)
+    check_edits(movie, wanted)
+    check_headers(answer, wanted)
+    path.write_bytes(answer.body)
+    check_read(path, wanted)
+    if all(len(track.entries) == 1 for track in movie.tracks):
+        # Where a file begins inside an open group of pictures, ffmpeg says that of what is hidden.
+        complaints = [line for line in media.decode_complaints(path).splitlines()
+                      if not line.endswith("mmco: unref short failure")]
+        assert not complaints, f"ffmpeg complains: {complaints}"
+
+
+def check_track(movie, kind, wanted, tolerance):
+    track = movie.track(kind)
+    assert (track is not None) == bool(wanted), f"{kind}: there is a track: {track is not None}"
+    if track is None:
+        return
+    entries = [hashlib.md5(box).hexdigest() for box in track.entry_boxes]
+    got = [expected.Packet(movie.hash_of(s), s.dts, s.pts, s.duration, s.key, entries[s.entry])
+           for s in track.samples]
+    for index, (one, other) in enumerate(zip(got, wanted)):
+        assert (one.hash, one.key, one.entry) == (other.hash, other.key, other.entry), \
+            f"{kind} sample {index} of {len(got)} ({len(wanted)} wanted): {one}, not {other}"
+        assert max(abs(one.dts - other.dts), abs(one.pts - other.pts),
+                   abs(one.duration - other.duration)) <= tolerance, \
+            f"{kind} sample {index} of {len(got)} stands at another time: {one}, not {other}"
+    assert len(got) == len(wanted), f"{kind}: {len(got)} samples, not {len(wanted)}"
+
+
+def check_edits(movie, wanted):
+    video, audio = movie.track("video"), movie.track("audio")
+    assert video.shown_ticks() == wanted.shown, f"shown: {video.shown_ticks()}, not {wanted.shown}"
+    assert video.delay_s() == 0, "the picture begins late"
+    if not audio:
+        return
+    assert abs(audio.delay_s() * wanted.video_scale - wanted.delay) <= 1, \
+        f"the sound begins {audio.delay_s()} s late, not {wanted.delay / wanted.video_scale}"
+    for got, at in zip(audio.shown_ticks(), wanted.heard):
+        assert abs(got - at) <= 1, f"heard: {audio.shown_ticks()}, not {wanted.heard}"
+
+
+def check_headers(answer, wanted):
+    said = {name: parse_utc(answer.headers[f"X-Keepframe-{name}"]) for name in ("Start", "End")}
+    assert said["Start"] == wanted.start_us, f"it starts at {wanted.start_us}, not as it says {said}"
+    assert abs(said["End"] - wanted.end_us) <= 12, \
+        f"it ends at {wanted.end_us}, not as it says {said}"
+    lead_in_ms = int(answer.headers["X-Keepframe-Lead-In-Ms"])
+    assert abs(lead_in_ms - wanted.lead_in * 1000 / wanted.video_scale) <= 0.51, \
+        f"it has {wanted.lead_in} ticks of lead-in, not {lead_in_ms} ms"
+
+
+def check_read(path, wanted):
+    """ffprobe finds the same packets and hides the same ones."""
+    for kind, packets in (("video", wanted.video), ("audio", wanted.audio)):
+        if not packets:
+            continue
+        got = media.packets(path, kind)
+        assert [(p.hash, p.key) for p in got] == [(p.hash, p.key) for p in packets], \
+            f"ffprobe finds other {kind} packets"

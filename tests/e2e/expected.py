@@ -1,0 +1,315 @@
+"""What a range's file must hold, packet by packet, by the written rules (docs/api.md, /video).
+
+It is made from the recorder's files themselves and their places in time. It shares no code with the
+product and knows nothing of its catalog, its sample tables or its way of computing.
+"""
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import fragments
+
+US = 1_000_000
+
+
+def nearest(numerator, denominator):
+    """numerator / denominator to the nearest integer, halves away from zero."""
+    sign = -1 if numerator < 0 else 1
+    return sign * ((2 * abs(numerator) + denominator) // (2 * denominator))
+
+
+@dataclass(frozen=True)
+class Packet:
+    hash: str
+    dts: int
+    pts: int
+    duration: int
+    key: bool
+    entry: str = ""  # hash of its sample entry
+
+    @property
+    def end(self):
+        return self.pts + self.duration
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Where a recorder's file is, and its place in time."""
+
+    id: str
+    start_us: int
+    end_us: int
+    path: Path
+
+
+class Source:
+    """A segment (Recorded, or one that footage.py made) as it was recorded. Times are ticks of the run's media clock."""
+
+    def __init__(self, segment):
+        self.segment = segment
+        self.id = segment.id
+        self.run, self.number = self.id.rsplit("-", 1)
+        self.start_us, self.end_us = segment.start_us, segment.end_us
+        tracks = fragments.read(segment.path.read_bytes())
+        self.video, self.video_scale, self.video_entry = _packets(tracks.get("video"))
+        self.audio, self.audio_scale, self.audio_entry = _packets(tracks.get("audio"))
+        self.begin = min(packet.pts for packet in self.video)
+        self.end = self.begin + sum(packet.duration for packet in self.video)
+
+    def media_time(self, time_us):
+        """The tick that is nearest to a moment: time passes evenly within a segment."""
+        return self.begin + nearest((time_us - self.start_us) * (self.end - self.begin),
+                                    self.end_us - self.start_us)
+
+    def wall_time(self, pts):
+        return self.start_us + nearest((pts - self.begin) * (self.end_us - self.start_us),
+                                       self.end - self.begin)
+
+    def continues(self, before):
+        """Whether it is the next segment of the same run, whose clock goes on within 1 s (and may
+        overlap by 0.2 s where ffmpeg makes the first boundary)."""
+        late = self.begin - before.end
+        return self.run == before.run and int(self.number) == int(before.number) + 1 and \
+            -self.video_scale / 5 <= late <= self.video_scale
+
+
+def _packets(track):
+    if track is None:
+        return [], 0, ""
+    entry = hashlib.md5(track.entry).hexdigest()
+    return [Packet(hashlib.md5(sample.data).hexdigest(), sample.dts, sample.pts,
+                   following.dts - sample.dts if following else sample.duration, sample.key, entry)
+            for sample, following in zip(track.samples, [*track.samples[1:], None])], \
+        track.timescale, entry
+
+
+@dataclass
+class Placed:
+    """What of a segment stands in the file, and where."""
+
+    source: Source
+    first: int  # of its video samples
+    count: int
+    origin: int = 0  # file time - run time, ticks of the video
+    audio_origin: int = 0
+
+
+@dataclass
+class Expected:
+    """A file. Times are ticks of its tracks, on the media's own clock; the edits tell what is
+    shown."""
+
+    video: list
+    shown: tuple  # [from, to) of the video
+    video_scale: int
+    audio: list
+    heard: tuple | None  # [from, to) of the audio, the media's own clock
+    delay: int  # ticks of the video by which sound begins later than the picture
+    audio_scale: int
+    start_us: int
+    end_us: int
+    lead_in: int  # ticks of the video
+    placed: list
+
+
+class NoFootage(Exception):
+    pass
+
+
+class CodecChange(Exception):
+    pass
+
+
+def expect(sources, start_us, end_us, audio=True, at_key=False):
+    """The file of [start_us, end_us), where the sources of the stream ascend by start."""
+    within = [source for source in sources
+              if source.video and source.start_us < end_us and source.end_us > start_us]
+    if not within:
+        raise NoFootage
+    _check_codecs(within, audio)
+    return _File(sources, within, start_us, end_us, audio, at_key).expected()
+
+
+def _check_codecs(sources, audio):
+    kinds = {(source.video_scale, _family(source, "video")) for source in sources}
+    sounds = {(source.audio_scale, _family(source, "audio")) for source in sources if source.audio}
+    if len(kinds) > 1 or (audio and len(sounds) > 1):
+        raise CodecChange
+
+
+def _family(source, kind):
+    return fragments.read(fragments.head(source.segment.path.read_bytes()))[kind].entry[4:8]
+
+
+class _File:
+    def __init__(self, sources, within, start_us, end_us, audio, at_key):
+        self.sources = sources
+        self.within = within
+        self.at_key = at_key
+        self._find_start(start_us)
+        self._find_end(end_us)
+        self._place()
+        self._make_video()
+        self.audio, self.heard, self.delay, self.audio_scale = [], None, 0, 0
+        if audio:
+            self._make_audio()
+
+    def expected(self):
+        return Expected(self.video, self.shown, self.first.video_scale, self.audio, self.heard,
+                        self.delay, self.audio_scale, self.start_us, self.end_us, self.lead_in,
+                        self.placed)
+
+    # --- Which samples
+
+    def _find_start(self, start_us):
+        """The frame on screen at the start, and the key frame from which it can be decoded."""
+        self.first = source = self.within[0]
+        packets = source.video
+        order = sorted(range(len(packets)), key=lambda i: packets[i].pts)
+        moment = source.media_time(start_us) if start_us > source.start_us else source.begin
+        shown = [i for i in order if packets[i].pts <= moment][-1]
+        keys = [i for i, packet in enumerate(packets) if packet.key]
+        self.shown_packet = packets[shown]
+        # A picture that is shown before its key frame refers to what is before that.
+        before = [i for i in keys if i <= shown and packets[i].pts <= packets[shown].pts]
+        self.lead = None
+        if before:
+            self.first_index = before[-1]
+        elif previous := self._before(source):
+            self.lead = previous
+            self.first_index = [i for i, p in enumerate(previous.video) if p.key][-1]
+        else:
+            self.first_index = keys[0]
+            self.shown_packet = packets[keys[0]]
+        if self.at_key:  # it is the first that is shown
+            if self.lead:
+                self.within.insert(0, self.lead)
+                self.first, self.lead = self.lead, None
+            self.shown_packet = self.first.video[self.first_index]
+
+    def _before(self, source):
+        at = self.sources.index(source)
+        previous = self.sources[at - 1] if at else None
+        return previous if previous and previous.video and source.continues(previous) else None
+
+    def _find_end(self, end_us):
+        """The last frame that is on screen before the end, and when it is over."""
+        last = self.within[-1]
+        self.cut = None
+        self.last, self.last_count, self.end = last, len(last.video), last.end
+        if end_us >= last.end_us:
+            self.end_us = last.end_us
+            return
+        end = last.media_time(end_us)
+        if last is self.first:
+            end = max(end, self.shown_packet.pts + 1)
+        skipped = self.first_index if last is self.first and not self.lead else 0
+        kept = [i for i, packet in enumerate(last.video) if packet.pts < end and i >= skipped]
+        if not kept:
+            self.last = self.within[-2]
+            self.last_count, self.end = len(self.last.video), self.last.end
+            self.end_us = self.last.end_us
+            return
+        self.last_count, self.end = kept[-1] + 1, end
+        on_screen = max((last.video[i] for i in kept), key=lambda packet: packet.pts)
+        self.cut = (on_screen, end - on_screen.pts) if on_screen.end > end else None
+        self.end_us = max(end_us, last.wall_time(self.shown_packet.pts) + 1) \
+            if last is self.first else end_us
+
+    # --- Where they stand
+
+    def _place(self):
+        within = self.within[:self.within.index(self.last) + 1]
+        sources = ([self.lead] if self.lead else []) + within
+        self.placed = []
+        for source in sources:
+            first = self.first_index if not self.placed else 0
+            count = (self.last_count if source is self.last else len(source.video)) - first
+            placed = Placed(source, first, count)
+            if not self.placed:
+                placed.origin = -source.video[first].dts
+            elif source.continues(self.placed[-1].source):
+                placed.origin = self.placed[-1].origin
+            else:  # the next picture follows the last one at once
+                before = self.placed[-1]
+                placed.origin = before.origin + before.source.end - source.begin
+            self.placed.append(placed)
+
+    def _make_video(self):
+        packets = []
+        for placed in self.placed:
+            taken = placed.source.video[placed.first:placed.first + placed.count]
+            # Decode times ascend; where they would not, a segment is decoded later.
+            late = max(packets[-1].dts + 1 - (taken[0].dts + placed.origin), 0) if packets else 0
+            packets += [replace(packet, dts=packet.dts + placed.origin + late,
+                                pts=packet.pts + placed.origin) for packet in taken]
+        origin = next(p.origin for p in self.placed if p.source is self.first)
+        shown = self.shown_packet.pts + origin
+        shift = max(-shown, 0)  # an edit can not begin before zero
+        packets = [replace(packet, pts=packet.pts + shift) for packet in packets]
+        for placed in self.placed:
+            placed.origin += shift
+        end = self.end + self.placed[-1].origin
+        self.video = self._with_durations(packets)
+        self.shown = (shown + shift, end)
+        self.start_us = self.first.wall_time(self.shown_packet.pts)
+        begin = self.placed[0]
+        self.lead_in = max(
+            self.shown[0] - begin.source.video[begin.first].pts - begin.origin, 0)
+
+    def _with_durations(self, packets):
+        """Each lasts until the next one is decoded; the one on screen at the end no longer than
+        that."""
+        found = [replace(packet, duration=following.dts - packet.dts)
+                 for packet, following in zip(packets, packets[1:])] + packets[-1:]
+        if self.cut is None:
+            return found
+        at = next(i for i, packet in reversed(list(enumerate(found)))
+                  if packet.hash == self.cut[0].hash)
+        less = found[at].duration - self.cut[1]
+        if less <= 0:
+            return found
+        found[at] = replace(found[at], duration=self.cut[1])
+        return found[:at + 1] + [replace(packet, dts=packet.dts - less)
+                                 for packet in found[at + 1:]]
+
+    # --- Sound
+
+    def _make_audio(self):
+        scale = next((p.source.audio_scale for p in self.placed if p.source.audio), 0)
+        if not scale:
+            return
+        picture = self.first.video_scale
+        begin, end = (nearest(at * scale, picture) for at in self.shown)
+        packets, before = [], None
+        for placed in self.placed:
+            placed.audio_origin = origin = nearest(placed.origin * scale, picture)
+            source = placed.source
+            if not source.audio:
+                continue
+            if not packets:
+                kept = [p for p in source.audio if p.dts + p.duration + origin > begin]
+            elif source.continues(before):
+                kept = [p for p in source.audio if p.dts + origin > packets[-1].dts]
+            else:  # whole frames that would overlap are left out
+                bound = packets[-1].dts + packets[-1].duration // 2
+                kept = [p for p in source.audio if p.dts + origin >= bound]
+            kept = [replace(p, dts=p.dts + origin, pts=p.dts + origin) for p in kept
+                    if p.dts + origin < end]
+            if kept:
+                packets += kept
+                before = source
+        packets = [replace(packet, duration=following.dts - packet.dts)
+                   for packet, following in zip(packets, packets[1:])] + packets[-1:]
+        if not packets:
+            return
+        first = packets[0].dts
+        heard = (max(first, begin), min(packets[-1].dts + packets[-1].duration, end))
+        if heard[1] <= heard[0]:
+            return
+        self.audio_scale = scale
+        self.delay = nearest((heard[0] - begin) * picture, scale)
+        self.heard = tuple(at - first for at in heard)
+        self.audio = [replace(packet, dts=packet.dts - first, pts=packet.pts - first)
+                      for packet in packets]
