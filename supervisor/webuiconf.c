@@ -32,12 +32,20 @@ static json_t *webuiconf_streams(const struct config *config)
     return streams;
 }
 
+static json_t *webuiconf_texts(const struct config_list *list)
+{
+    json_t *texts = json_array();
+    for (size_t i = 0; i < list->count; i++)
+        json_array_append_new(texts, json_string(list->items[i]));
+    return texts;
+}
+
 int webuiconf_write(const struct config *config, char **cause)
 {
-    json_t *root = json_pack("{s:i, s:s, s:s, s:s, s:s, s:o, s:o}", "version", 1, "node",
+    json_t *root = json_pack("{s:i, s:s, s:s, s:s, s:s, s:o, s:o, s:o}", "version", 1, "node",
         config->node, "database", config->storage.database, "cache", config->storage.cache,
-        "listen", config->http.listen, "volumes", webuiconf_volumes(config), "streams",
-        webuiconf_streams(config));
+        "listen", config->http.listen, "cors", webuiconf_texts(&config->http.cors), "volumes",
+        webuiconf_volumes(config), "streams", webuiconf_streams(config));
     char *text = root ? json_dumps(root, JSON_INDENT(1)) : NULL;
     char *path = xasprintf("%s/webui.json", config->runtime);
     int result = -1;

@@ -48,6 +48,19 @@ static int conf_take_volumes(struct conf *conf, const json_t *list, char **cause
     return 0;
 }
 
+// Absent: none.
+static void conf_take_cors(struct conf *conf, const json_t *list)
+{
+    size_t index;
+    const json_t *item;
+    conf->cors = xcalloc(json_array_size(list) + 1, sizeof(conf->cors[0]));
+    json_array_foreach(list, index, item)
+    {
+        if (json_is_string(item))
+            conf->cors[conf->cors_count++] = xstrdup(json_string_value(item));
+    }
+}
+
 static int conf_take_stream(struct conf_stream *stream, const json_t *item, char **cause)
 {
     if (conf_take_text(&stream->camera, item, "camera", cause) < 0 ||
@@ -91,6 +104,7 @@ static int conf_take(struct conf *conf, const json_t *root, char **cause)
         conf_take_text(&conf->listen, root, "listen", cause) < 0 ||
         conf_take_volumes(conf, json_object_get(root, "volumes"), cause) < 0)
         return -1;
+    conf_take_cors(conf, json_object_get(root, "cors"));
     return conf_take_streams(conf, json_object_get(root, "streams"), cause);
 }
 
@@ -135,12 +149,15 @@ void conf_release(struct conf *conf)
 {
     if (conf == NULL || atomic_fetch_sub(&conf->references, 1) != 1)
         return;
+    for (size_t i = 0; i < conf->cors_count; i++)
+        free(conf->cors[i]);
     for (size_t i = 0; i < conf->volume_count; i++)
         free(conf->volumes[i]);
     for (size_t i = 0; i < conf->stream_count; i++) {
         free(conf->streams[i].camera);
         free(conf->streams[i].stream);
     }
+    free(conf->cors);
     free(conf->volumes);
     free(conf->streams);
     free(conf->runtime);

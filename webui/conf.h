@@ -23,6 +23,8 @@ struct conf {
     char *database;
     char *cache;
     char *listen;
+    char **cors; // origins whose pages may ask us
+    size_t cors_count;
     char **volumes; // paths
     size_t volume_count;
     struct conf_stream *streams; // ascending by camera, then by name

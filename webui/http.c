@@ -316,6 +316,7 @@ void http_close(struct http *http)
     pthread_mutex_unlock(&http->mutex);
     if (http->daemon != NULL)
         MHD_stop_daemon(http->daemon);
+    http_cors_fini(http);
     pthread_cond_destroy(&http->idle);
     pthread_mutex_destroy(&http->mutex);
     free(http->address);

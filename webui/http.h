@@ -3,6 +3,7 @@
 // thread, or put to the supervisor by the asker's, and the connection is suspended meanwhile.
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct http;
@@ -35,6 +36,9 @@ struct http_helpers {
 
 // Listens on "ADDRESS:PORT" and answers from now on. Returns NULL with *cause set on failure.
 struct http *http_open(const char *listen, const struct http_helpers *helpers, char **cause);
+
+// Lets pages of these origins use what is served here, and no others any more; before that, none.
+void http_set_origins(struct http *http, char *const *origins, size_t count);
 
 // The address as bound, "ADDRESS:PORT".
 const char *http_address(const struct http *http);

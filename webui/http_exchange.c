@@ -20,6 +20,7 @@ struct http_exchange {
     char *uri;        // as it came
     char *path;
     struct request request;
+    struct http_cors cors;
     struct buf body; // of the request
     struct reply reply;
     enum {
@@ -46,7 +47,21 @@ static struct MHD_Response *http_bytes_response(
     return MHD_create_response_from_buffer(size, data, MHD_RESPMEM_MUST_FREE);
 }
 
-static void http_add_headers(struct MHD_Response *response, const struct reply *reply)
+// What may be kept: nothing that has no tag, nor an error; what never changes for its time; all
+// else only as long as it is asked for each time whether it is still the same.
+static void http_add_cache_control(
+    struct MHD_Response *response, const struct reply *reply, unsigned status)
+{
+    char text[64] = "private, no-cache";
+    if (reply->etag[0] == '\0' || status >= 400)
+        snprintf(text, sizeof(text), "no-store");
+    else if (reply->lasts_s > 0)
+        snprintf(text, sizeof(text), "private, max-age=%d, immutable", reply->lasts_s);
+    MHD_add_response_header(response, "Cache-Control", text);
+}
+
+static void http_add_headers(
+    struct MHD_Response *response, const struct reply *reply, unsigned status)
 {
     static const char *const always[][2] = {
         {"Content-Security-Policy",
@@ -63,8 +78,7 @@ static void http_add_headers(struct MHD_Response *response, const struct reply *
         MHD_add_response_header(response, reply->headers[i].name, reply->headers[i].value);
     if (reply->content_type != NULL)
         MHD_add_response_header(response, "Content-Type", reply->content_type);
-    MHD_add_response_header(
-        response, "Cache-Control", reply->etag[0] ? "private, no-cache" : "no-store");
+    http_add_cache_control(response, reply, status);
 }
 
 static void http_add_validators(struct MHD_Response *response, const struct reply *reply,
@@ -159,7 +173,8 @@ static enum MHD_Result http_answer(struct http_exchange *exchange)
     }
     if (response == NULL)
         return MHD_NO;
-    http_add_headers(response, reply);
+    http_add_headers(response, reply, outcome.status);
+    http_cors_add_headers(response, &exchange->cors, reply);
     http_add_validators(response, reply, &outcome, size);
     log_debug("%s %s: %u", http_method(exchange), exchange->uri, outcome.status);
     enum MHD_Result result = MHD_queue_response(exchange->connection, outcome.status, response);
@@ -257,6 +272,10 @@ static bool http_knows_method(struct http_exchange *exchange, const char *method
     char known[ROUTE_METHODS_SIZE];
     if (route_find_method(&exchange->request, method, known))
         return true;
+    if (http_cors_is_preflight(exchange->connection, method)) {
+        http_cors_answer_preflight(&exchange->cors, known, reply);
+        return false;
+    }
     reply_error(
         reply, 405, "method_not_allowed", NULL, "this address knows no such method, but %s", known);
     reply_header(reply, "Allow", "%s", known);
@@ -270,6 +289,7 @@ static bool http_understand(struct http_exchange *exchange, const char *method)
     struct request *request = &exchange->request;
     struct query_error error;
     const char *query;
+    exchange->cors = http_cors_of(exchange->http, exchange->connection);
     if (!http_split_uri(exchange, &query)) {
         reply_error(reply, 400, "bad_address", NULL, "the address can not be read");
         return false;
@@ -310,6 +330,7 @@ static bool http_check_body(struct http_exchange *exchange)
         .origin = http_header(connection, "Origin"),
         .host = http_header(connection, "Host"),
         .fetch_site = http_header(connection, "Sec-Fetch-Site"),
+        .is_allowed = exchange->cors.is_allowed,
     };
     const char *code, *message;
     unsigned status = 0;

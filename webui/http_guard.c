@@ -18,6 +18,8 @@ bool http_guard_type(const char *content_type)
 
 bool http_guard_origin(const struct http_post *post)
 {
+    if (post->is_allowed)
+        return true;
     if (post->fetch_site != NULL && strcmp(post->fetch_site, "same-origin") != 0 &&
         strcmp(post->fetch_site, "none") != 0)
         return false;

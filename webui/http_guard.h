@@ -14,12 +14,13 @@ struct http_post {
     const char *origin;
     const char *host;
     const char *fetch_site; // Sec-Fetch-Site
+    bool is_allowed;        // its origin is one of http.cors
 };
 
 // Whether "application/json", whatever parameters follow.
 bool http_guard_type(const char *content_type);
 
-// Whether the request comes from the page at `host`, or from no page.
+// Whether the request comes from the page at `host`, from one that may, or from no page.
 bool http_guard_origin(const struct http_post *post);
 
 // The status to refuse the request with, *code and *message saying why; 0 when it may go on. Bodies

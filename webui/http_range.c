@@ -6,6 +6,9 @@
 #include <time.h>
 
 static const char http_date_format[] = "%a, %d %b %Y %H:%M:%S GMT";
+// Older senders' (5.6.7): RFC 850's, asctime()'s.
+static const char *const http_date_formats[] = {
+    http_date_format, "%a, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"};
 
 void http_format_date(int64_t time_s, char text[HTTP_DATE_SIZE])
 {
@@ -19,12 +22,15 @@ void http_format_date(int64_t time_s, char text[HTTP_DATE_SIZE])
 
 bool http_parse_date(const char *text, int64_t *time_s)
 {
-    struct tm utc = {0};
-    const char *end = strptime(text, http_date_format, &utc);
-    if (end == NULL || *end != '\0')
-        return false;
-    *time_s = timegm(&utc);
-    return true;
+    for (size_t i = 0; i < sizeof(http_date_formats) / sizeof(http_date_formats[0]); i++) {
+        struct tm utc = {0};
+        const char *end = strptime(text, http_date_formats[i], &utc);
+        if (end == NULL || *end != '\0')
+            continue;
+        *time_s = timegm(&utc);
+        return true;
+    }
+    return false;
 }
 
 static const char *http_skip_spaces(const char *text)

@@ -49,6 +49,8 @@ struct http {
     struct http_connection *connections;
     struct http_stats stats;
     struct http_waiter *waiters;
+    char **origins; // whose pages may use what is served here
+    size_t origin_count;
     unsigned suspended; // connections that wait for the I/O thread, or to be woken
     bool closing;
 };
@@ -79,6 +81,23 @@ bool http_waiter_wait(struct http_waiter *waiter, int64_t until_us);
 // Resumes those whose time has come and those whose client has gone; all, when the server is
 // closing.
 void http_waiters_tick(struct http *http, int64_t now_us);
+
+// http_cors.c: what pages of other origins may do (the Fetch standard, 3.2).
+struct http_cors {
+    const char *origin; // of the request; NULL: it does not say, or pages of none may
+    bool is_allowed;    // and may use the answer
+    bool varies;        // another origin would be answered otherwise
+};
+
+struct http_cors http_cors_of(struct http *http, struct MHD_Connection *connection);
+void http_cors_add_headers(
+    struct MHD_Response *response, const struct http_cors *cors, const struct reply *reply);
+// Whether the request only asks, before the one that is meant, whether that may be sent.
+bool http_cors_is_preflight(struct MHD_Connection *connection, const char *method);
+// Answers it; `methods` is what the address knows.
+void http_cors_answer_preflight(
+    const struct http_cors *cors, const char *methods, struct reply *reply);
+void http_cors_fini(struct http *http);
 
 // libmicrohttpd's callbacks, implemented by http_exchange.c.
 void *http_exchange_begin(void *cls, const char *uri, struct MHD_Connection *connection);

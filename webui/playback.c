@@ -18,7 +18,11 @@ enum {
         1, // a change of the bytes that a layout gives makes other entity tags
     PLAYBACK_DAYS_MAX = 31,
     PLAYBACK_SEGMENTS_MAX = 100000,
+    PLAYBACK_LASTS_S = 3600, // for how long a client may rely on a range that is settled
 };
+
+// So long after its end, no more footage comes into a range whose segments are all filed.
+#define PLAYBACK_SETTLED_US (3600 * US_PER_SECOND)
 
 enum {
     PLAYBACK_START,
@@ -302,6 +306,8 @@ static void playback_answer(
     playback_name_file(reply, layout, download);
     memcpy(reply->etag, layout->etag, sizeof(reply->etag));
     reply->modified_s = layout->modified_s;
+    if (layout->modified_s != 0 && layout->key.end_us < time_now_us() - PLAYBACK_SETTLED_US)
+        reply->lasts_s = PLAYBACK_LASTS_S;
     reply->stream = layout_stream(layout, worker->shared->holds, worker->shared->disks);
 }
 

@@ -84,6 +84,7 @@ struct reply {
     // A representation that can be asked for conditionally and in part has an entity tag.
     char etag[REPLY_ETAG_SIZE];
     int64_t modified_s; // 0: not known
+    int lasts_s;        // for how long nobody needs to ask whether it has changed; 0: always ask
 };
 
 void reply_fini(struct reply *reply);

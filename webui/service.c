@@ -104,6 +104,7 @@ static void service_reload(struct service *service)
     log_info("reload: %zu streams", conf->stream_count);
     if (strcmp(conf->listen, service->listen) != 0)
         service_move(service, conf->listen);
+    http_set_origins(service->http, conf->cors, conf->cors_count);
     shared_set_conf(service->shared, conf);
 }
 
@@ -131,6 +132,7 @@ static int service_open(struct service *service, struct conf *conf, char **cause
     service->http = service_listen(service, service->listen, cause);
     if (service->http == NULL)
         return SERVICE_CONFIGURATION;
+    http_set_origins(service->http, conf->cors, conf->cors_count);
     if (service_write_address(service, cause) < 0)
         return SERVICE_FAILURE;
     service->pulse = pulse_new(service->io);

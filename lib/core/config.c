@@ -234,6 +234,7 @@ void config_free(struct config *config)
     free(config->storage.cache);
     free(config->http.listen);
     free(config->ffmpeg.path);
+    config_list_fini(&config->http.cors);
     config_list_fini(&config->ffmpeg.input_options);
     config_list_fini(&config->ffmpeg.output_options);
     for (size_t i = 0; i < config->hook_count; i++) {

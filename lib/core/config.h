@@ -110,7 +110,8 @@ struct config {
         struct config_list output_options;
     } ffmpeg;
     struct {
-        char *listen; // "ADDRESS:PORT"
+        char *listen;            // "ADDRESS:PORT"
+        struct config_list cors; // origins, as a browser writes them
     } http;
     enum config_webui webui;
     struct config_recording defaults; // for streams that are not configured any more

@@ -241,6 +241,26 @@ static void config_apply_options(struct config_reader *reader, const struct conf
         config_fail(reader, node, "names and values must alternate, and the last has no value");
 }
 
+// Keeps each origin as browsers write it.
+static void config_apply_origins(struct config_reader *reader, const struct config_key *key,
+    const struct config_node *node, const struct config_place *place)
+{
+    config_apply_list(reader, key, node, place);
+    struct config_list *list = config_target(key, place);
+    for (size_t i = 0; reader->cause == NULL && i < list->count; i++) {
+        char *origin = config_origin_parse(list->items[i]);
+        if (origin == NULL) {
+            config_fail(reader, node->children[i],
+                "\"%s\" is not an origin: scheme, host and port alone, as "
+                "https://nvr.example.org or http://192.0.2.7:8123",
+                list->items[i]);
+            return;
+        }
+        free(list->items[i]);
+        list->items[i] = origin;
+    }
+}
+
 static void config_apply_inner(struct config_reader *reader, const struct config_key *key,
     const struct config_node *node, const struct config_place *place)
 {
@@ -279,6 +299,7 @@ static const config_apply_fn config_apply_table[CONFIG_TYPE_COUNT] = {
     [CONFIG_TYPE_CHOICE] = config_apply_choice,
     [CONFIG_TYPE_LIST] = config_apply_list,
     [CONFIG_TYPE_OPTIONS] = config_apply_options,
+    [CONFIG_TYPE_ORIGINS] = config_apply_origins,
     [CONFIG_TYPE_SECRET] = config_apply_secret,
     [CONFIG_TYPE_SECRET_FILE] = config_apply_secret_file,
     [CONFIG_TYPE_HOOK] = config_apply_hook,

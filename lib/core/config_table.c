@@ -107,7 +107,9 @@ const struct config_key config_table[] = {
     PLANNED(HTTP, "tls"),
     PLANNED(HTTP, "trusted_proxies"),
     PLANNED(HTTP, "base_path"),
-    PLANNED(HTTP, "cors"),
+    {"cors", HTTP, CONFIG_TYPE_ORIGINS, TO_CONFIG(http.cors),
+        .help = "Origins (https://HOST or https://HOST:PORT) whose pages may use the API and the "
+                "footage in a browser, besides our own page."},
     {"webui", ROOT, CONFIG_TYPE_CHOICE, TO_CONFIG(webui), .choices = config_webui_choices,
         .fallback = "supervised",
         .help = "Who starts keepframe-webui: keepframe itself, or a service of its own."},
@@ -305,6 +307,7 @@ static const char *const config_type_names[CONFIG_TYPE_COUNT] = {
     [CONFIG_TYPE_BOOL] = "true or false",
     [CONFIG_TYPE_LIST] = "list",
     [CONFIG_TYPE_OPTIONS] = "list",
+    [CONFIG_TYPE_ORIGINS] = "list",
     [CONFIG_TYPE_SECRET] = "text",
     [CONFIG_TYPE_SECRET_FILE] = "path",
     [CONFIG_TYPE_COMMAND] = "list",

@@ -42,6 +42,7 @@ enum config_type {
     CONFIG_TYPE_CHOICE,   // one word of `choices`
     CONFIG_TYPE_LIST,     // strings
     CONFIG_TYPE_OPTIONS,  // strings: name, value, name, value …
+    CONFIG_TYPE_ORIGINS,  // web origins: SCHEME://HOST[:PORT]
     CONFIG_TYPE_SECRET,   // a string that no message may repeat; skipped without CONFIG_SECRETS
     CONFIG_TYPE_SECRET_FILE,
     CONFIG_TYPE_HOOK,    // a mapping of the scope `inner` that replaces an inherited one whole

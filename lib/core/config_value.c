@@ -236,6 +236,39 @@ char *config_listen_parse(const char *text, char **reason)
     return listen;
 }
 
+char *config_origin_parse(const char *text)
+{
+    static const struct {
+        const char *scheme;
+        int64_t port;
+    } schemes[] = {{"http://", 80}, {"https://", 443}};
+    size_t kind = strncasecmp(text, schemes[0].scheme, strlen(schemes[0].scheme)) == 0 ? 0 : 1;
+    size_t length = strlen(schemes[kind].scheme);
+    if (strncasecmp(text, schemes[kind].scheme, length) != 0)
+        return NULL;
+    const char *host = text + length;
+    size_t host_length = *host == '[' ? strspn(host + 1, "0123456789abcdefABCDEF:.") + 2
+                                      : strspn(host, "0123456789abcdefghijklmnopqrstuvwxyz"
+                                                     "ABCDEFGHIJKLMNOPQRSTUVWXYZ-._");
+    if (host_length == 0 || host_length > 255 || host_length > strlen(host) ||
+        (*host == '[' && (host_length == 2 || host[host_length - 1] != ']')))
+        return NULL;
+    const char *rest = host + host_length;
+    int64_t port = schemes[kind].port;
+    if (*rest == ':')
+        rest = config_digits_parse(rest + 1, &port);
+    if (rest == NULL || *rest != '\0' || port < 1 || port > 65535)
+        return NULL;
+    char *name = xstrndup(host, host_length);
+    char *origin = port == schemes[kind].port
+                       ? xasprintf("%s%s", schemes[kind].scheme, name)
+                       : xasprintf("%s%s:%d", schemes[kind].scheme, name, (int)port);
+    free(name);
+    for (char *at = origin; *at != '\0'; at++)
+        *at = (char)tolower((unsigned char)*at);
+    return origin;
+}
+
 // Decodes `length` percent-encoded bytes. Returns NULL for a broken escape or one of a NUL.
 static char *config_percent_decode(const char *text, size_t length)
 {

@@ -37,6 +37,10 @@ char *config_expand(const char *text, char **reason);
 // kernel's choice). Returns the canonical text, or NULL with *reason (allocated) set.
 char *config_listen_parse(const char *text, char **reason);
 
+// A web origin (RFC 6454, 6.2): http or https, host, port. Returns it as a browser writes it (in
+// small letters, without the scheme's own port), or NULL when it is none.
+char *config_origin_parse(const char *text);
+
 // Whether the text is an http:// or https:// URL with a host. Returns NULL, or the reason why not
 // (a constant, never with a part of the URL in it).
 const char *config_webhook_check(const char *text);

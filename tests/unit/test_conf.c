@@ -34,7 +34,8 @@ static void test_everything_is_read(void **state)
     (void)state;
     char *cause = NULL;
     struct conf *conf =
-        load("{\"version\":1," PATHS ",\"volumes\":[{\"path\":\"/v\"}],\"streams\":["
+        load("{\"version\":1," PATHS ",\"volumes\":[{\"path\":\"/v\"}],"
+             "\"cors\":[\"https://wall.example\",\"http://192.0.2.7:8123\"],\"streams\":["
              "{\"camera\":\"yard\",\"stream\":\"main\",\"segment_us\":60000000,"
              "\"continuous_us\":86400000000,\"enabled\":false},"
              "{\"camera\":\"door\",\"stream\":\"sub\",\"segment_us\":5,\"enabled\":true},"
@@ -48,6 +49,8 @@ static void test_everything_is_read(void **state)
     assert_string_equal(conf->listen, "127.0.0.1:0");
     assert_int_equal(conf->volume_count, 1);
     assert_string_equal(conf->volumes[0], "/v");
+    assert_int_equal(conf->cors_count, 2);
+    assert_string_equal(conf->cors[1], "http://192.0.2.7:8123");
     assert_int_equal(conf->stream_count, 3);
     const struct conf_stream *yard = conf_find(conf, "yard", "main");
     assert_non_null(yard);

@@ -418,6 +418,10 @@ static const struct {
         "k.yaml:2:16: http.listen: 0.0.0.0:8080 is not allowed: only a loopback address is "
         "(127.0.0.1 or [::1]), because this version knows no users and whoever reaches the port "
         "may see everything"},
+    {CAMERA "http: {cors: ['https://a.example', '*']}",
+        "k.yaml:2:36: http.cors[1]: \"*\" is not an origin: scheme, host and port alone, as "
+        "https://nvr.example.org or http://192.0.2.7:8123"},
+    {CAMERA "http: {cors: 'https://a.example'}", "k.yaml:2:14: http.cors: a list is expected here"},
     {CAMERA "http: {listen: '8080'}", "k.yaml:2:16: http.listen: an address and a port up to "
                                       "65535 are needed, as 127.0.0.1:8080"},
     {CAMERA "http: {listen: 'cam:8080'}", "k.yaml:2:16: http.listen: the address must be a numeric "
@@ -561,6 +565,31 @@ static void test_amounts(void **state)
     (void)state;
 }
 
+static void test_origins(void **state)
+{
+    static const char *const table[][2] = {{"https://nvr.example", "https://nvr.example"},
+        {"HTTPS://Wall.Example:443", "https://wall.example"},
+        {"http://192.0.2.7:8123", "http://192.0.2.7:8123"},
+        {"http://localhost:80", "http://localhost"},
+        {"http://[2001:db8::1]:8080", "http://[2001:db8::1]:8080"},
+        {"http://[::1]", "http://[::1]"}, {"https://nvr.example:80", "https://nvr.example:80"},
+        {"*", NULL}, {"null", NULL}, {"", NULL}, {"nvr.example", NULL}, {"https://", NULL},
+        {"https://nvr.example/", NULL}, {"https://nvr.example:", NULL},
+        {"https://nvr.example:0", NULL}, {"https://nvr.example:65536", NULL},
+        {"https://user@nvr.example", NULL}, {"https://nvr.example?x", NULL}, {"https://[::1", NULL},
+        {"https://[]", NULL}, {"https://a b", NULL}, {"ftp://nvr.example", NULL},
+        {"https://*.nvr.example", NULL}};
+    for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
+        char *origin = config_origin_parse(table[i][0]);
+        if (table[i][1] == NULL)
+            assert_null(origin);
+        else
+            assert_string_equal(origin, table[i][1]);
+        free(origin);
+    }
+    (void)state;
+}
+
 static void test_listen(void **state)
 {
     static const char *const table[][2] = {{"127.0.0.1:80", "127.0.0.1:80"},
@@ -690,6 +719,7 @@ int main(void)
         IN_DIRECTORY(test_hooks),
         cmocka_unit_test(test_durations),
         cmocka_unit_test(test_amounts),
+        cmocka_unit_test(test_origins),
         cmocka_unit_test(test_listen),
         cmocka_unit_test(test_manual_has_every_key),
         cmocka_unit_test(test_example_is_valid),

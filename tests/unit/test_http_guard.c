@@ -33,6 +33,14 @@ static void test_table(void **state)
              .origin = "https://NVR.example"},
             0},
         {{.content_type = JSON, .content_length = "7", .host = HOST, .fetch_site = "none"}, 0},
+        // A page that may.
+        {{.content_type = JSON,
+             .content_length = "7",
+             .host = HOST,
+             .origin = "https://wall.example",
+             .fetch_site = "cross-site",
+             .is_allowed = true},
+            0},
         // Other sites' pages.
         {{.content_type = JSON,
              .content_length = "7",

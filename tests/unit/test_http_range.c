@@ -34,6 +34,11 @@ static void test_dates_go_both_ways(void **state)
     assert_string_equal(text, MODIFIED);
     assert_true(http_parse_date(MODIFIED, &time_s));
     assert_int_equal(time_s, MODIFIED_S);
+    // The two forms of older senders, as 5.6.7 gives them.
+    assert_true(http_parse_date("Sunday, 06-Nov-94 08:49:37 GMT", &time_s));
+    assert_int_equal(time_s, MODIFIED_S);
+    assert_true(http_parse_date("Sun Nov  6 08:49:37 1994", &time_s));
+    assert_int_equal(time_s, MODIFIED_S);
     assert_false(http_parse_date("Sunday", &time_s));
     assert_false(http_parse_date(MODIFIED " +1", &time_s));
 }

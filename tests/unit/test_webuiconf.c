@@ -36,13 +36,15 @@ static struct config_stream streams[] = {
         .recording = {.segment_us = 2000000}},
 };
 
+static char *origins[] = {"https://wall.example"};
+
 static struct config config_for_test(char *runtime)
 {
     return (struct config){
         .node = "n",
         .runtime = runtime,
         .storage = {.database = "/d", .cache = "/c", .volumes = &volume, .volume_count = 1},
-        .http.listen = "127.0.0.1:8080",
+        .http = {.listen = "127.0.0.1:8080", .cors = {.items = origins, .count = 1}},
         .streams = streams,
         .stream_count = ARRAY_LENGTH(streams),
     };
@@ -60,7 +62,8 @@ static void test_file(void **state)
     json_t *json = json_loads(text, 0, NULL);
     json_t *expected =
         json_loads("{\"version\":1,\"node\":\"n\",\"database\":\"/d\",\"cache\":\"/c\","
-                   "\"listen\":\"127.0.0.1:8080\",\"volumes\":[{\"path\":\"/v\"}],"
+                   "\"listen\":\"127.0.0.1:8080\",\"cors\":[\"https://"
+                   "wall.example\"],\"volumes\":[{\"path\":\"/v\"}],"
                    "\"streams\":[{\"camera\":\"a\",\"stream\":\"main\","
                    "\"segment_us\":60000000,\"latency_us\":150000,\"continuous_us\":86400000000,"
                    "\"enabled\":true},"
