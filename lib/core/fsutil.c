@@ -89,7 +89,7 @@ static int fs_replace(
     const char *path, const void *data, size_t size, mode_t mode, bool durably, char **cause)
 {
     int result = -1;
-    char *temporary = xasprintf("%s.%d.tmp", path, (int)getpid());
+    char *temporary = xasprintf("%s.tmp", path);
     int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
     if (fd < 0 || fs_write_all(fd, data, size) < 0 || (durably && fsync(fd) < 0)) {
         *cause = xasprintf("%s: can not be written: %s", temporary, strerror(errno));
@@ -200,11 +200,10 @@ int fs_sync_dir(const char *path, char **cause)
     return result;
 }
 
-int64_t fs_birth_us(const char *path)
+int64_t fs_birth_us(int fd)
 {
     struct statx info;
-    if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_BTIME, &info) < 0 ||
-        !(info.stx_mask & STATX_BTIME))
+    if (statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &info) < 0 || !(info.stx_mask & STATX_BTIME))
         return 0;
     return info.stx_btime.tv_sec * US_PER_SECOND + info.stx_btime.tv_nsec / 1000;
 }
@@ -235,29 +234,36 @@ static const char *fs_network_name(const char *path)
     }
 }
 
-// Tries birth time and leases on a file made for it. Returns a cause, or NULL when both work.
-static char *fs_try_file(const char *probe, const char *path, const char *what, bool need_leases)
+// A file in the directory that needs no name: nothing is left of it, whenever the process dies.
+static int fs_open_nameless(const char *path)
 {
-    int fd = open(probe, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return xasprintf("%s: %s is not writable: %s", what, path, strerror(errno));
-    close(fd);
-    if (fs_birth_us(probe) == 0)
-        return xasprintf("%s: the file system of %s keeps no birth times, which recording needs; "
-                         "use ext4, xfs, btrfs or tmpfs",
-            what, path);
-    if (!need_leases)
-        return NULL;
-    fd = open(probe, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+    if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR))
+        return fd;
+    // A file system without such files.
+    char *name = xasprintf("%s/.keepframe-probe.%d", path, (int)getpid());
+    fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int saved_errno = errno;
+    unlink(name);
+    errno = saved_errno;
+    free(name);
+    return fd;
+}
+
+// Whether leases are granted, tried on a file that is open for writing: as its reader, once it has
+// no writer. Closes it.
+static enum fs_lease fs_try_lease(int writer)
+{
+    char name[64];
+    snprintf(name, sizeof(name), "/proc/self/fd/%d", writer);
+    int fd = open(name, O_RDONLY | O_CLOEXEC);
+    close(writer);
     enum fs_lease lease = fd < 0 ? FS_LEASE_ERROR : fs_lease_probe(fd);
-    char *cause = NULL;
-    if (lease != FS_LEASE_CLOSED)
-        cause = xasprintf("%s: the file system of %s grants no leases (%s), which recording needs; "
-                          "use ext4, xfs, btrfs or tmpfs",
-            what, path, strerror(errno));
+    int saved_errno = errno;
     if (fd >= 0)
         close(fd);
-    return cause;
+    errno = saved_errno;
+    return lease;
 }
 
 int fs_check_local_dir(const char *path, const char *what, bool need_leases, char **cause)
@@ -268,9 +274,22 @@ int fs_check_local_dir(const char *path, const char *what, bool need_leases, cha
             xasprintf("%s: %s is on %s; it must be on a local file system", what, path, network);
         return -1;
     }
-    char *probe = xasprintf("%s/.keepframe-probe.%d", path, (int)getpid());
-    *cause = fs_try_file(probe, path, what, need_leases);
-    unlink(probe);
-    free(probe);
+    *cause = NULL;
+    int fd = fs_open_nameless(path);
+    if (fd < 0) {
+        *cause = xasprintf("%s: %s is not writable: %s", what, path, strerror(errno));
+        return -1;
+    }
+    bool has_births = fs_birth_us(fd) != 0;
+    enum fs_lease lease = fs_try_lease(fd);
+    if (!has_births)
+        *cause = xasprintf("%s: the file system of %s keeps no birth times, which recording needs; "
+                           "use ext4, xfs, btrfs or tmpfs",
+            what, path);
+    else if (need_leases && lease != FS_LEASE_CLOSED)
+        *cause =
+            xasprintf("%s: the file system of %s grants no leases (%s), which recording needs; "
+                      "use ext4, xfs, btrfs or tmpfs",
+                what, path, strerror(errno));
     return *cause ? -1 : 0;
 }

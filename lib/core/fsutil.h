@@ -11,8 +11,9 @@
 // (EFBIG when it is larger); a NUL stands behind the bytes, not counted in *size.
 char *fs_read_file(const char *path, size_t size_max, size_t *size, char **cause);
 
-// Replaces a file as a whole: temporary name beside it, then rename(2), so that a reader sees the
-// old or the new bytes, never a mixture. Returns 0, or -1 with *cause set.
+// Replaces a file as a whole: temporary name beside it (PATH.tmp: one process at a time writes a
+// file, and what a crash has left there goes with the next write), then rename(2), so that a reader
+// sees the old or the new bytes, never a mixture. Returns 0, or -1 with *cause set.
 int fs_write_file(const char *path, const void *data, size_t size, mode_t mode, char **cause);
 
 // The same, and durable when it returns: without the syncs, a power cut in the next half minute can
@@ -33,8 +34,8 @@ int fs_make_dirs(const char *path, mode_t mode, char **cause);
 // Makes the entries of a directory durable. Returns 0, or -1 with *cause set.
 int fs_sync_dir(const char *path, char **cause);
 
-// Birth time in UTC microseconds, or 0 when the file is gone or its file system keeps none.
-int64_t fs_birth_us(const char *path);
+// Birth time of an open file in UTC microseconds, or 0 when its file system keeps none.
+int64_t fs_birth_us(int fd);
 
 enum fs_lease {
     FS_LEASE_CLOSED, // nobody has the file open for writing

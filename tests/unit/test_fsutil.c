@@ -110,9 +110,9 @@ static void test_lease_tells_a_writer(void **state)
     writer = open(path, O_WRONLY | O_NONBLOCK);
     assert_true(writer >= 0);
     close(writer);
-    close(reader);
-    int64_t birth_us = fs_birth_us(path);
+    int64_t birth_us = fs_birth_us(reader);
     assert_true(birth_us > 0 && birth_us <= time_now_us());
+    close(reader);
     free(path);
 }
 
@@ -121,6 +121,7 @@ static void test_a_usable_directory(void **state)
     (void)state;
     char *cause = NULL, *missing = path_of("missing");
     assert_int_equal(fs_check_local_dir(directory, "storage.cache", true, &cause), 0);
+    assert_null(cause);
     assert_int_equal(fs_check_local_dir(missing, "storage.cache", true, &cause), -1);
     assert_non_null(strstr(cause, "storage.cache"));
     assert_non_null(strstr(cause, missing));
