@@ -22,6 +22,7 @@ enum {
     LEDGER_MODE = 0640,
     LEDGER_APPENDED_MAX = 10000, // lines, before it is written anew
     LEDGER_VOLUMES_MAX = 64,
+    LEDGER_PIECE_SIZE = 64 * 1024, // that is written at once
 };
 
 #define LEDGER_TEMPORARY ".keepframe-ledger.tmp"
@@ -83,23 +84,36 @@ static void ledger_append_run(struct worker_job *worker_job)
         close(fd);
 }
 
+// A ledger that is written anew, a piece at a time.
 struct ledger_sheet {
-    FILE *file;
-    uint64_t size;
+    int fd;
+    struct buf piece;
+    uint64_t size; // of all of it
+    int error;     // errno of a piece that could not be written
 };
+
+static int ledger_flush(struct ledger_sheet *sheet)
+{
+    if (sheet->error == 0 && ledger_write(sheet->fd, sheet->piece.data, sheet->piece.size) < 0)
+        sheet->error = errno;
+    sheet->piece.size = 0;
+    errno = sheet->error;
+    return sheet->error == 0 ? 0 : -1;
+}
 
 static int ledger_put_line(const char *line, size_t size, void *arg)
 {
     struct ledger_sheet *sheet = arg;
     sheet->size += size;
-    return fwrite(line, 1, size, sheet->file) == size ? 0 : -1;
+    buf_put(&sheet->piece, line, size);
+    return sheet->piece.size < LEDGER_PIECE_SIZE ? 0 : ledger_flush(sheet);
 }
 
 // Writes all of it under the temporary name, durably.
 static void ledger_write_all(struct ledger_job *job, int fd)
 {
     struct catalog *catalog;
-    struct ledger_sheet sheet = {.file = fdopen(fd, "w")};
+    struct ledger_sheet sheet = {.fd = fd};
     char *cause = NULL;
     enum catalog_status status = catalog_open_reader(job->site->ledger->database, &catalog, &cause);
     if (status == CATALOG_OK) {
@@ -108,10 +122,11 @@ static void ledger_write_all(struct ledger_job *job, int fd)
     }
     if (status != CATALOG_OK)
         job->cause = cause ? cause : xstrdup("the catalog is locked");
-    else if (fflush(sheet.file) != 0 || ferror(sheet.file) || fsync(fd) < 0)
+    else if (ledger_flush(&sheet) < 0 || fsync(fd) < 0)
         ledger_fail(job);
     job->size = sheet.size;
-    fclose(sheet.file);
+    buf_fini(&sheet.piece);
+    close(fd);
 }
 
 static void ledger_rewrite_run(struct worker_job *worker_job)
