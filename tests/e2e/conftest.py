@@ -42,6 +42,20 @@ def chance(pytestconfig):
 
 
 @pytest.fixture
+def tell(record_property):
+    """tell(TEXT) puts a line into the report of the whole session, when the test has passed too."""
+    return lambda text: record_property("told", text)
+
+
+def pytest_terminal_summary(terminalreporter):
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            for name, text in getattr(report, "user_properties", []):
+                if name == "told" and report.when == "call":
+                    terminalreporter.write_line(text)
+
+
+@pytest.fixture
 def is_long(pytestconfig):
     return pytestconfig.getoption("--long")
 

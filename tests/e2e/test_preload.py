@@ -12,13 +12,23 @@ PROGRAM = r"""
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #define STEP(call) (printf("%s %d\n", #call, (int)(call)), fflush(stdout))
+
+static long now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
 
 int main(void)
 {
@@ -43,6 +53,10 @@ int main(void)
     printf("btime %d\n", !!(x.stx_mask & STATX_BTIME));
     fstatfs(fd, &s);
     printf("magic %lx\n", (long)s.f_type);
+    long begun = now_ms();
+    const char *wait_ms = getenv("WAIT_MS");
+    epoll_wait(epoll_create1(0), &(struct epoll_event){0}, 1, wait_ms ? atoi(wait_ms) : 0);
+    printf("elapsed %ld\n", now_ms() - begun);
     return 0;
 }
 """
@@ -96,6 +110,10 @@ def read(path):
     ("rename:data:1", "link", "abcdef"),
     ("rename:data-new:1:after", "link", None),
     ("unlink:data:1", "rename", None),
+    ("any:data:1", None, ""),
+    ("any:data:5", "fdatasync", "abcdefgh"),
+    ("any:data:6:after", "ftruncate", "abcdef"),
+    ("link,unlink:data:2", "rename", None),
 ])
 def test_dies_at_the_point(run, tmp_path, point, last, data):
     result = run("crashpoint.so", CRASHPOINT=point)
@@ -125,6 +143,18 @@ def test_ends_only_the_program_that_is_meant(run):
     assert run("crashpoint.so", CRASHPOINT="fsync:data:1", CRASHPOINT_PROGRAM="program").returncode < 0
 
 
+def test_lists_the_calls_that_count(run, tmp_path):
+    variables = {"CRASHPOINT_COUNT": str(tmp_path / "calls"),
+                 "CRASHPOINT_ONCE": str(tmp_path / "died")}
+
+    assert run("crashpoint.so", CRASHPOINT="fsync,link,pwrite:data:99", **variables).returncode == 0
+    lines = [line.split() for line in (tmp_path / "calls").read_text().splitlines()]
+    assert [call for call, _ in lines] == ["pwrite", "pwrite", "fsync", "link"]
+    assert {path.strip("/").rsplit("/")[-1] for _, path in lines} == {"data"}
+    assert run("crashpoint.so", CRASHPOINT="link:data:1", **variables).returncode < 0
+    assert (tmp_path / "died").read_text().split()[0] == "link"
+
+
 @pytest.mark.parametrize("point", ["pwrite", "pwrite:data", "pwrite:data:x", "pwrite:data:0"])
 def test_refuses_a_point_that_it_can_not_read(run, point):
     result = run("crashpoint.so", CRASHPOINT=point)
@@ -146,3 +176,11 @@ def test_makes_a_file_system_poorer(run, variables, lease, btime, nfs):
     assert result.returncode == 0, result.stderr
     assert f"lease {lease}\nbtime {btime}\n" in result.stdout
     assert ("magic 6969" in result.stdout) == nfs
+
+
+def test_time_runs_faster(run):
+    """A wait of a minute is over before run() loses its patience, and was a minute for the program."""
+    result = run("clockshift.so", CLOCKPACE="600", WAIT_MS="60000")
+
+    assert result.returncode == 0
+    assert int(re.search(r"elapsed (\d+)", result.stdout)[1]) >= 60000

@@ -6,13 +6,17 @@
 // The process dies at the N-th CALL (from 1) on a file whose path contains PATTERN: before it is
 // made (the default), after half of its bytes were written (write and pwrite only), or after it.
 // CALL is one of write (writev too), pwrite (pwritev too), fdatasync, fsync, ftruncate,
-// copy_file_range (its output), link, rename, unlink (with their …at forms; either path may match).
-// Writes that stdio makes are not seen. Two more variables:
+// copy_file_range (its output), link, rename, unlink (with their …at forms; either path may match),
+// or several of them with commas between, or `any`: all of them. The index of a write-ahead log
+// (…-shm) never counts: it is shared memory, and worth nothing without its processes.
+// Writes that stdio makes are not seen. Three more variables:
 //
 //   CRASHPOINT_PROGRAM=NAME   only in processes with this program name: a supervisor's children
 //                             inherit the library
-//   CRASHPOINT_ONCE=FILE      created when the process dies; nobody dies if it exists, so a
-//                             process that is started again with the same environment lives
+//   CRASHPOINT_ONCE=FILE      created when the process dies, and says at which call; nobody dies
+//                             if it exists, so a process that is started again with the same
+//                             environment lives
+//   CRASHPOINT_COUNT=FILE     gets a line for each call that counts, with its path
 //
 // A program built with gcc's AddressSanitizer needs ASAN_OPTIONS=verify_asan_link_order=0.
 
@@ -41,7 +45,7 @@ enum moment {
 static struct {
     bool armed;
     enum moment moment;
-    char call[32];
+    char calls[128]; // each between commas: ",link,rename,"
     char pattern[512];
     long number;
     atomic_long count;
@@ -84,14 +88,53 @@ static void point_read(void)
     point.number = word ? strtol(word, &word, 10) : 0;
     if (!pattern || *word || point.number < 1)
         point_refuse(value);
-    snprintf(point.call, sizeof(point.call), "%.*s", (int)(pattern - text), text);
+    snprintf(point.calls, sizeof(point.calls), ",%.*s,", (int)(pattern - text), text);
     snprintf(point.pattern, sizeof(point.pattern), "%s", pattern + 1);
     point.armed = true;
 }
 
+// Whether a call of that name is one that may end the process.
+static bool call_matches(const char *call)
+{
+    char word[32];
+
+    snprintf(word, sizeof(word), ",%s,", call);
+    return strstr(point.calls, word) || strcmp(point.calls, ",any,") == 0;
+}
+
 static bool path_matches(int fd, const char *path)
 {
-    return preload_matches(point.pattern, fd, path);
+    return preload_matches(point.pattern, fd, path) && !preload_matches("-shm", fd, path);
+}
+
+// Writes "CALL PATH" behind what the file that the variable names has.
+static void point_tell(const char *variable, const char *call, int fd, const char *path)
+{
+    const char *name = getenv(variable);
+    char full[PRELOAD_PATH_SIZE], line[PRELOAD_PATH_SIZE + 64];
+    int file, length;
+
+    if (!name)
+        return;
+    preload_path(full, fd, path);
+    length = snprintf(line, sizeof(line), "%s %s\n", call, full);
+    file = (int)syscall(SYS_openat, AT_FDCWD, name, O_CREAT | O_WRONLY | O_APPEND, 0600);
+    (void)syscall(SYS_write, file, line, (size_t)length);
+    close(file);
+}
+
+// Whether nobody has died yet.
+static bool point_is_first(void)
+{
+    const char *marker = getenv("CRASHPOINT_ONCE");
+    int file;
+
+    if (!marker)
+        return true;
+    file = (int)syscall(SYS_openat, AT_FDCWD, marker, O_CREAT | O_EXCL | O_WRONLY, 0600);
+    if (file >= 0)
+        close(file);
+    return file >= 0;
 }
 
 // Whether the process is to die at this call; `matches` is asked only if it is the right one.
@@ -100,19 +143,19 @@ static bool point_reached(const char *call, int fd, const char *path, int fd2, c
     static pthread_once_t once = PTHREAD_ONCE_INIT;
 
     pthread_once(&once, point_read);
-    if (!point.armed || strcmp(call, point.call) != 0)
+    if (!point.armed || !call_matches(call))
         return false;
     if (!path_matches(fd, path) && !(path2 && path_matches(fd2, path2)))
         return false;
-    return atomic_fetch_add(&point.count, 1) + 1 == point.number;
+    point_tell("CRASHPOINT_COUNT", call, fd, path);
+    if (atomic_fetch_add(&point.count, 1) + 1 != point.number || !point_is_first())
+        return false;
+    point_tell("CRASHPOINT_ONCE", call, fd, path);
+    return true;
 }
 
 static void die(void)
 {
-    const char *marker = getenv("CRASHPOINT_ONCE");
-
-    if (marker && syscall(SYS_openat, AT_FDCWD, marker, O_CREAT | O_EXCL | O_WRONLY, 0600) < 0)
-        return;
     for (;;)
         syscall(SYS_kill, (long)getpid(), (long)SIGKILL);
 }

@@ -19,17 +19,29 @@ static inline bool preload_is_meant(const char *variable)
     return !name || strcmp(name, program_invocation_short_name) == 0;
 }
 
-// Whether the path of `fd`, or of `path` relative to it, contains `pattern`.
-static inline bool preload_matches(const char *pattern, int fd, const char *path)
+enum {
+    PRELOAD_PATH_SIZE = 8192,
+};
+
+// The path of `fd`, or of `path` relative to it.
+static inline void preload_path(char full[PRELOAD_PATH_SIZE], int fd, const char *path)
 {
-    char link[32], full[8192] = "";
+    char link[32];
     ssize_t length = 0;
 
     if (fd >= 0 && !(path && path[0] == '/')) {
         snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-        length = readlink(link, full, 4096);
+        length = readlink(link, full, PRELOAD_PATH_SIZE / 2);
         length = length < 0 ? 0 : length;
     }
-    snprintf(full + length, sizeof(full) - (size_t)length, "/%s", path ? path : "");
+    snprintf(full + length, PRELOAD_PATH_SIZE - (size_t)length, "/%s", path ? path : "");
+}
+
+// Whether that path contains `pattern`.
+static inline bool preload_matches(const char *pattern, int fd, const char *path)
+{
+    char full[PRELOAD_PATH_SIZE];
+
+    preload_path(full, fd, path);
     return strstr(full, pattern) != NULL;
 }
