@@ -168,6 +168,16 @@ void http_arm(struct http *http, struct MHD_Connection *connection, int timeout_
     pthread_mutex_unlock(&http->mutex);
 }
 
+void http_hasten(struct MHD_Connection *connection)
+{
+    const struct http_connection *entry = http_connection_of(connection);
+    const int size = HTTP_URGENT_BUFFER_SIZE, lowat = HTTP_URGENT_NOTSENT_LOWAT;
+    if (entry == NULL)
+        return;
+    setsockopt(entry->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+    setsockopt(entry->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof(lowat));
+}
+
 void http_tick(struct http *http)
 {
     int64_t now_us = time_monotonic_us();

@@ -25,6 +25,8 @@ enum {
     HTTP_PROBE_COUNT = 3,
     HTTP_BLOCK_SIZE = 128 * 1024,
     HTTP_NOTSENT_LOWAT = 256 * 1024,
+    HTTP_URGENT_BUFFER_SIZE = 32 * 1024, // of the kernel, for what must not grow old there
+    HTTP_URGENT_NOTSENT_LOWAT = 8 * 1024,
 };
 
 // Who does the work. All must outlive the server.

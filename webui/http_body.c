@@ -133,6 +133,8 @@ struct MHD_Response *http_body_response(struct http *http, struct MHD_Connection
     body->stream = stream;
     http_waiter_init(&body->waiter, http, connection);
     stream->waker = &body->waiter.waker;
+    if (stream->is_urgent)
+        http_hasten(connection);
     body->base = outcome->offset;
     body->name = xstrdup(name);
     struct MHD_Response *response = MHD_create_response_from_callback(

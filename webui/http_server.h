@@ -69,6 +69,9 @@ bool http_is_closing(struct http *http);
 // Ends the connection when the next header is not there in time; 0: no such deadline.
 void http_arm(struct http *http, struct MHD_Connection *connection, int timeout_s);
 
+// Has the kernel keep little that is not sent yet: for what must not grow old there.
+void http_hasten(struct MHD_Connection *connection);
+
 // http_wait.c: connections that wait for something that is not there yet. In the HTTP thread:
 void http_waiter_init(
     struct http_waiter *waiter, struct http *http, struct MHD_Connection *connection);

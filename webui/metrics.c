@@ -7,6 +7,7 @@
 
 #include "lib/core/alloc.h"
 #include "lib/core/timeutil.h"
+#include "webui/live_client.h"
 #include "webui/peers.h"
 #include "webui/promtext.h"
 #include "webui/traffic.h"
@@ -25,6 +26,7 @@ struct metrics {
     const struct catalog_stream *streams;
     size_t stream_count;
     const struct traffic *traffic;
+    struct live_clients_stats live;
     struct promtext text;
 };
 
@@ -250,6 +252,15 @@ static void metrics_responses_cut(struct metrics *metrics, const char *key)
         (double)traffic_failures(metrics->traffic));
 }
 
+static void metrics_live(struct metrics *metrics, const char *key)
+{
+    const struct live_clients_stats *live = &metrics->live;
+    const uint64_t value = strcmp(key, "clients") == 0 ? live->clients
+                           : strcmp(key, "sent") == 0  ? live->sent
+                                                       : live->dropped;
+    metrics_put(metrics, metrics_none, metrics_none, metrics_none, (double)value);
+}
+
 static void metrics_request_seconds(struct metrics *metrics, const char *key)
 {
     struct traffic_times times;
@@ -405,6 +416,11 @@ static const struct metric metrics_table[] = {
     HISTOGRAM("http_request_seconds",
         "Time from a request's first line until its answer begins, by route.",
         metrics_request_seconds, NULL),
+    GAUGE("live_clients", "Live views that are being sent.", metrics_live, "clients"),
+    COUNTER("live_fragments_sent", "Fragments of live views sent.", metrics_live, "sent"),
+    COUNTER("live_fragments_dropped",
+        "Fragments of live views left out for clients whose link was too slow.", metrics_live,
+        "dropped"),
     GAUGE("program_up", "Whether the program answers. What is asked of it is absent otherwise.",
         metrics_program_up, NULL),
     COUNTER("program_restarts", "How often the supervisor had to start the program again.",
@@ -432,6 +448,7 @@ void metrics_handle(struct worker *worker, const struct request *request, struct
         .indexer = peers_indexer(worker->peers, worker->conf),
         .traffic = worker->shared->traffic,
     };
+    live_clients_get_stats(worker->shared->live, &metrics.live);
     // Without the catalog the rest is still worth telling.
     if (worker_open_catalog(worker, &cause) == CATALOG_OK &&
         worker_check(worker, catalog_streams(worker->catalog, &streams, &metrics.stream_count,

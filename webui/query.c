@@ -138,6 +138,8 @@ static bool query_read_value(const struct query_rule *rule, const char *text,
     case QUERY_TEXT:
         snprintf(value->text, sizeof(value->text), "%s", text);
         return true;
+    case QUERY_RAW:
+        return true;
     }
     return false;
 }
@@ -160,7 +162,10 @@ static bool query_read_pair(const char *pair, size_t length, const struct query_
         return query_fail(error, "duplicate_parameter", name, "\"%s\" is given twice", name);
     if (equals == NULL)
         return query_fail(error, "bad_parameter", name, "\"%s\" has no value", name);
-    if (!query_unescape(equals + 1, length - name_length - 1, true, text, sizeof(text)))
+    values[i].raw = equals + 1;
+    values[i].raw_length = length - name_length - 1;
+    if (rules[i].type != QUERY_RAW &&
+        !query_unescape(equals + 1, length - name_length - 1, true, text, sizeof(text)))
         return query_fail(error, "bad_parameter", name,
             "the value of \"%s\" is too long or not percent-encoded as it must be", name);
     values[i].given = true;

@@ -13,6 +13,7 @@ enum query_type {
     QUERY_CHOICE,   // index into `choices`
     QUERY_INTEGER,  // within `min` and `max`
     QUERY_TEXT,
+    QUERY_RAW, // of any length, not unescaped: `raw` and `raw_length`
 };
 
 enum {
@@ -34,6 +35,8 @@ struct query_value {
     bool given;
     int64_t number;
     char text[QUERY_TEXT_SIZE];
+    const char *raw; // within the query; lives as long as that
+    size_t raw_length;
 };
 
 struct query_error {

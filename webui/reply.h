@@ -2,6 +2,7 @@
 // the HTTP library.
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -51,6 +52,7 @@ struct reply_stream {
     uint64_t size;
     struct reply_waker *waker; // set before the first try(), and good until free() returns
     int64_t wait_until_us;     // monotonic, to the second; 0: for ever. try() sets it when it waits
+    bool is_urgent; // what has grown old on its way is worthless: little may wait in the kernel
     // The number of bytes copied (of at most `size`, which is never 0), or one of the above;
     // REPLY_TRY_FAILED with *cause set.
     ssize_t (*try)(

@@ -7,6 +7,7 @@
 
 #include "webui/api.h"
 #include "webui/cameraleech.h"
+#include "webui/live_handle.h"
 #include "webui/metrics.h"
 #include "webui/page.h"
 #include "webui/playback.h"
@@ -80,6 +81,8 @@ const struct route route_table[] = {
         WRITE("DELETE", ROUTE_ADMIN, ASKER_INDEXER, false, api_lock_remove, api_removed_answer)),
     ROUTE_WRITES(
         "/api/v1/probe", WRITE("POST", ROUTE_ADMIN, ASKER_SUPERVISOR, true, api_probe, NULL)),
+    ROUTE("/live/mux", ROUTE_VIEW, false, live_mux_rules, live_handle_mux),
+    ROUTE("/live/{camera}/{stream}.mp4", ROUTE_VIEW, false, live_stream_rules, live_handle_stream),
     ROUTE("/video/{camera}/{stream}.mp4", ROUTE_VIEW, false, playback_rules, playback_handle),
     {0},
 };

@@ -20,6 +20,8 @@
 #include "webui/holds.h"
 #include "webui/http.h"
 #include "webui/io.h"
+#include "webui/live_client.h"
+#include "webui/live_silence.h"
 #include "webui/pulse.h"
 #include "webui/traffic.h"
 #include "webui/worker.h"
@@ -38,6 +40,9 @@ struct service {
     int code;     // for the end
     struct traffic *traffic;
     struct holds *holds;
+    struct live *live;
+    struct live_clients *clients; // of live
+    struct live_silence *silence;
     struct shared *shared;
     void *workers[IO_THREADS];
     struct io *io;
@@ -121,11 +126,14 @@ static int service_open(struct service *service, struct conf *conf, char **cause
     service->listen = xstrdup(conf->listen);
     service->traffic = traffic_new();
     service->holds = holds_new(service->runtime, cause);
+    service->live = service->holds ? live_new(cause) : NULL;
+    service->clients = live_clients_new(service->live);
     service->shared = shared_new(conf, service->traffic, service->holds);
+    service->shared->live = service->clients;
     for (size_t i = 0; i < IO_THREADS; i++)
         service->workers[i] = worker_new(service->shared);
     const struct io_crew crew = {service->workers, IO_THREADS, service_begin_job};
-    service->io = service->holds ? io_start(&crew, cause) : NULL;
+    service->io = service->live ? io_start(&crew, cause) : NULL;
     service->asker = service->io ? asker_new(service->runtime, cause) : NULL;
     if (service->asker == NULL)
         return SERVICE_FAILURE;
@@ -136,6 +144,7 @@ static int service_open(struct service *service, struct conf *conf, char **cause
     if (service_write_address(service, cause) < 0)
         return SERVICE_FAILURE;
     service->pulse = pulse_new(service->io);
+    service->silence = live_silence_new(service->live, service->io);
     return SERVICE_OK;
 }
 
@@ -225,6 +234,7 @@ static void service_tick_cb(struct ev_loop *loop, ev_timer *timer, int events)
     }
     io_expire(service->io);
     http_tick(service->http);
+    live_silence_tick(service->silence);
     pulse_tick(service->pulse, service->http, time_monotonic_us());
 }
 
@@ -271,10 +281,13 @@ static void service_fini(struct service *service)
     http_close(service->http);
     asker_free(service->asker);
     pulse_free(service->pulse);
+    live_silence_free(service->silence);
     io_free(service->io);
     for (size_t i = 0; i < IO_THREADS; i++)
         worker_free(service->workers[i]);
     shared_free(service->shared);
+    live_clients_free(service->clients);
+    live_free(service->live);
     holds_free(service->holds);
     traffic_free(service->traffic);
     free(service->listen);

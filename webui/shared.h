@@ -16,6 +16,7 @@ struct shared {
     struct disks *disks;
     struct holds *holds;           // for running downloads
     const struct traffic *traffic; // what the HTTP server has answered
+    struct live_clients *live;     // set by the owner, who has it outlive this
 };
 
 // Takes the configuration. `traffic` and `holds` must outlive it.

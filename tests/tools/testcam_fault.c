@@ -6,6 +6,7 @@
 //
 //   stall MOUNT SECONDS    the network hangs: nothing comes, for that long
 //   freeze MOUNT SECONDS   the encoder hangs: no media comes, sender reports do
+//   hush MOUNT SECONDS     the microphone hangs: no sound comes, for that long
 //   jump MOUNT SECONDS     the camera's clock is set: RTP and NTP times move, by less than zero too
 //   close MOUNT            the connections of all its clients are closed
 #include "tests/tools/testcam.h"
@@ -26,7 +27,7 @@ struct fault {
     enum reporter reporter;
     // Read by the threads that send.
     GMutex lock;
-    int64_t stalled_until_us, frozen_until_us; // monotonic
+    int64_t stalled_until_us, frozen_until_us, hushed_until_us; // monotonic
     int32_t jump_s;
 };
 
@@ -39,7 +40,7 @@ struct tap {
 
 // What a packet meets at this moment.
 struct weather {
-    bool is_stalled, is_frozen;
+    bool is_stalled, is_frozen, is_hushed;
     int32_t jump_s;
 };
 
@@ -61,7 +62,8 @@ static struct weather fault_weather(struct fault *f)
     struct weather w;
 
     g_mutex_lock(&f->lock);
-    w = (struct weather){now_us < f->stalled_until_us, now_us < f->frozen_until_us, f->jump_s};
+    w = (struct weather){now_us < f->stalled_until_us, now_us < f->frozen_until_us,
+        now_us < f->hushed_until_us, f->jump_s};
     g_mutex_unlock(&f->lock);
     return w;
 }
@@ -98,7 +100,8 @@ static bool tap_packet(struct tap *tap, const struct weather *w, uint8_t *packet
         packet_add(packet + 8, (uint32_t)w->jump_s);
         packet_add(packet + 16, (uint32_t)w->jump_s * rate);
     }
-    return !w->is_stalled && !(w->is_frozen && !is_report) && (is_video || !tap->fault->is_mute);
+    return !w->is_stalled && !(w->is_frozen && !is_report) &&
+           (is_video || !(tap->fault->is_mute || w->is_hushed));
 }
 
 static bool tap_buffer(struct tap *tap, const struct weather *w, GstBuffer *buffer)
@@ -264,6 +267,8 @@ static bool fault_set(struct fault *f, const char *word, int64_t seconds)
         f->stalled_until_us = until_us;
     else if (strcmp(word, "freeze") == 0)
         f->frozen_until_us = until_us;
+    else if (strcmp(word, "hush") == 0)
+        f->hushed_until_us = until_us;
     else if (strcmp(word, "jump") == 0)
         f->jump_s += (int32_t)seconds;
     else
