@@ -26,14 +26,6 @@ void buf_reserve(struct buf *buf, size_t size)
     buf->capacity = capacity;
 }
 
-uint8_t *buf_extend(struct buf *buf, size_t size)
-{
-    buf_reserve(buf, size);
-    uint8_t *place = buf->data + buf->size;
-    buf->size += size;
-    return place;
-}
-
 void buf_put(struct buf *buf, const void *data, size_t size)
 {
     if (size > 0)
@@ -44,35 +36,6 @@ void buf_put_zeros(struct buf *buf, size_t size)
 {
     if (size > 0)
         memset(buf_extend(buf, size), 0, size);
-}
-
-void buf_put_u8(struct buf *buf, uint8_t value)
-{
-    *buf_extend(buf, 1) = value;
-}
-
-void buf_put_u16(struct buf *buf, uint16_t value)
-{
-    uint8_t *place = buf_extend(buf, 2);
-    place[0] = (uint8_t)(value >> 8);
-    place[1] = (uint8_t)value;
-}
-
-static void buf_store_u32(uint8_t *place, uint32_t value)
-{
-    value = __builtin_bswap32(value);
-    memcpy(place, &value, sizeof(value));
-}
-
-void buf_put_u32(struct buf *buf, uint32_t value)
-{
-    buf_store_u32(buf_extend(buf, 4), value);
-}
-
-void buf_put_u64(struct buf *buf, uint64_t value)
-{
-    value = __builtin_bswap64(value);
-    memcpy(buf_extend(buf, 8), &value, sizeof(value));
 }
 
 void buf_printf(struct buf *buf, const char *format, ...)
@@ -88,7 +51,8 @@ void buf_printf(struct buf *buf, const char *format, ...)
 void buf_set_u32(struct buf *buf, size_t offset, uint32_t value)
 {
     assert(offset <= buf->size && buf->size - offset >= 4);
-    buf_store_u32(buf->data + offset, value);
+    value = __builtin_bswap32(value);
+    memcpy(buf->data + offset, &value, sizeof(value));
 }
 
 void buf_consume(struct buf *buf, size_t size)

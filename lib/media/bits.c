@@ -1,7 +1,6 @@
 // Streams of bits and adaptive numbers. See bits.h.
 #include "lib/media/bits.h"
 
-#include <assert.h>
 #include <string.h>
 
 enum {
@@ -13,21 +12,13 @@ enum {
     BITS_MEAN_MAX = 36,      // bits of the mean
 };
 
-void bits_put(struct bits_writer *writer, uint64_t value, unsigned count)
-{
-    assert(count <= 32);
-    writer->word = writer->word << count | (value & ((UINT64_C(1) << count) - 1));
-    writer->used += count;
-    while (writer->used >= 8) {
-        writer->used -= 8;
-        buf_put_u8(writer->out, (uint8_t)(writer->word >> writer->used));
-    }
-}
-
 void bits_flush(struct bits_writer *writer)
 {
+    for (; writer->used >= 8; writer->used -= 8)
+        buf_put_u8(writer->out, (uint8_t)(writer->word >> (writer->used - 8)));
     if (writer->used > 0)
-        bits_put(writer, 0, 8 - writer->used);
+        buf_put_u8(writer->out, (uint8_t)(writer->word << (8 - writer->used)));
+    writer->used = 0;
 }
 
 // The next 57 bits or more, from the highest on; zeros behind the end.
@@ -292,17 +283,17 @@ static uint64_t bits_code_try(
 uint64_t bits_code_make(struct bits_code *code, const uint64_t *values, size_t count)
 {
     struct bits_spread spread;
+    struct bits_code tried;
     uint64_t best = UINT64_MAX;
-    unsigned best_step = 0;
     bits_spread_make(&spread, values, count);
     for (unsigned step = 0; step < BITS_LOWS; step++) {
-        uint64_t bits = bits_code_try(code, &spread, step);
+        uint64_t bits = bits_code_try(&tried, &spread, step);
         if (bits < best) {
             best = bits;
-            best_step = step;
+            code->low = tried.low;
+            memcpy(code->lengths, tried.lengths, sizeof(code->lengths));
         }
     }
-    bits_code_try(code, &spread, best_step);
     bits_code_open(code);
     return best;
 }

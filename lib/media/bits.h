@@ -2,20 +2,32 @@
 // samples*.c.
 #pragma once
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "lib/core/buf.h"
 
-// Bits are appended to `out` from the highest on; bits_flush() fills the last byte up with zeros.
+// Bits are appended to `out` from the highest on, some of them only by bits_flush(), which fills
+// the last byte up with zeros.
 struct bits_writer {
     struct buf *out;
     uint64_t word;
-    unsigned used;
+    unsigned used; // of the word, under 32
 };
 
-void bits_put(struct bits_writer *writer, uint64_t value, unsigned count); // count ≤ 32
+static inline void bits_put(struct bits_writer *writer, uint64_t value, unsigned count) // ≤ 32
+{
+    assert(count <= 32);
+    writer->word = writer->word << count | (value & ((UINT64_C(1) << count) - 1));
+    writer->used += count;
+    if (writer->used >= 32) {
+        writer->used -= 32;
+        buf_put_u32(writer->out, (uint32_t)(writer->word >> writer->used));
+    }
+}
+
 void bits_flush(struct bits_writer *writer);
 
 // A read past the end gives zeros and sets `failed`.

@@ -103,8 +103,6 @@ char *cache_run_path(const char *cache, const char *camera, const char *stream, 
 void cache_reader_init(struct cache_reader *reader, int fd)
 {
     reader->fd = fd;
-    reader->window_offset = 0;
-    reader->window_size = 0;
 }
 
 // Reads until `size` bytes are there or the file ends; returns how many are, or -1.
@@ -126,24 +124,8 @@ static ssize_t cache_pread(int fd, uint8_t *data, size_t size, uint64_t offset)
 
 static int cache_reader_read(void *arg, uint64_t offset, void *data, size_t size)
 {
-    struct cache_reader *reader = arg;
-    if (size > sizeof(reader->window))
-        return cache_pread(reader->fd, data, size, offset) == (ssize_t)size ? 0 : -1;
-    bool inside = offset >= reader->window_offset &&
-                  offset - reader->window_offset <= reader->window_size &&
-                  reader->window_size - (offset - reader->window_offset) >= size;
-    if (!inside) {
-        // A small read is a box header: the box behind it is wanted next, the media data behind
-        // that is not.
-        size_t want = size < 4096 ? 4096 : sizeof(reader->window);
-        ssize_t got = cache_pread(reader->fd, reader->window, want, offset);
-        reader->window_offset = offset;
-        reader->window_size = got < 0 ? 0 : (size_t)got;
-        if (got < (ssize_t)size)
-            return -1;
-    }
-    memcpy(data, reader->window + (offset - reader->window_offset), size);
-    return 0;
+    const struct cache_reader *reader = arg;
+    return cache_pread(reader->fd, data, size, offset) == (ssize_t)size ? 0 : -1;
 }
 
 struct mp4_source cache_reader_source(struct cache_reader *reader, uint64_t file_size)

@@ -36,13 +36,10 @@ int64_t cache_listing_birth_us(const struct cache_listing *listing, int64_t run,
 char *cache_segment_path(const char *cache, const struct segment_id *id);
 char *cache_run_path(const char *cache, const char *camera, const char *stream, int64_t run);
 
-// Reading an open descriptor through mp4_read(), with a small window of read-ahead so that box
-// headers cost few system calls. The descriptor stays the caller's.
+// Reading an open descriptor through mp4_read(), which reads ahead by itself. The descriptor stays
+// the caller's.
 struct cache_reader {
     int fd;
-    uint64_t window_offset;
-    size_t window_size;
-    uint8_t window[32 * 1024];
 };
 
 void cache_reader_init(struct cache_reader *reader, int fd);

@@ -22,7 +22,7 @@ const struct media_track *media_segment_track(
     return NULL;
 }
 
-void track_counter_add(struct track_counter *counter, const struct media_sample *sample)
+static inline void counter_add(struct track_counter *counter, const struct media_sample *sample)
 {
     struct track_counts *counts = &counter->counts;
     bool first = counts->samples == 0;
@@ -51,6 +51,11 @@ void track_counter_add(struct track_counter *counter, const struct media_sample 
     counts->syncs += sample->key;
     counts->bytes += sample->size;
     counts->duration += sample->duration;
+}
+
+void track_counter_add(struct track_counter *counter, const struct media_sample *sample)
+{
+    counter_add(counter, sample);
 }
 
 void track_counter_end(const struct track_counter *counter, struct track_counts *counts)
@@ -84,7 +89,7 @@ void track_summarize(const struct media_track *track, struct track_summary *summ
             summary->greatest_composition = sample->composition;
         summary->last_duration = sample->duration;
         decode_time += sample->duration;
-        track_counter_add(&counter, sample);
+        counter_add(&counter, sample);
     }
     // Between the least and the first composition offset, so it fits.
     summary->first_presentation = (int32_t)first_presentation;

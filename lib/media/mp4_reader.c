@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "lib/core/alloc.h"
+
 enum {
     MP4_READ_AHEAD = 2048,            // a fragment's head and the header of the mdat behind it
     MP4_WHOLE_MAX = 64 * 1024 * 1024, // of a box that is read as a whole (moov, moof)
@@ -49,7 +51,18 @@ void mp4_file_init(struct mp4_file *file, const struct mp4_source *source)
 
 void mp4_file_fini(struct mp4_file *file)
 {
-    buf_fini(&file->window);
+    for (size_t i = 0; i < ARRAY_LENGTH(file->windows); i++)
+        buf_fini(&file->windows[i].bytes);
+}
+
+// The bytes in the window, or NULL.
+static const uint8_t *mp4_window_get(
+    const struct mp4_window *window, uint64_t offset, uint64_t size)
+{
+    if (offset < window->offset || size > window->bytes.size ||
+        offset - window->offset > window->bytes.size - size)
+        return NULL;
+    return window->bytes.data + (offset - window->offset);
 }
 
 const uint8_t *mp4_file_get(struct mp4_file *file, uint64_t offset, uint64_t size)
@@ -57,20 +70,25 @@ const uint8_t *mp4_file_get(struct mp4_file *file, uint64_t offset, uint64_t siz
     uint64_t file_size = file->source->size;
     if (offset > file_size || size > file_size - offset || size > MP4_WHOLE_MAX)
         return NULL;
-    if (offset >= file->window_offset && size <= file->window.size &&
-        offset - file->window_offset <= file->window.size - size)
-        return file->window.data + (offset - file->window_offset);
+    const uint8_t *data = mp4_window_get(&file->windows[file->last], offset, size);
+    if (data != NULL)
+        return data;
+    file->last = 1 - file->last;
+    struct mp4_window *window = &file->windows[file->last];
+    data = mp4_window_get(window, offset, size);
+    if (data != NULL)
+        return data;
 
     size_t want = size < MP4_READ_AHEAD ? MP4_READ_AHEAD : (size_t)size;
     if (want > file_size - offset)
         want = (size_t)(file_size - offset);
-    file->window.size = 0;
-    file->window_offset = offset;
-    buf_reserve(&file->window, want + 1);
-    if (file->source->read(file->source->arg, offset, file->window.data, want) != 0)
+    window->bytes.size = 0;
+    window->offset = offset;
+    buf_reserve(&window->bytes, want + 1);
+    if (file->source->read(file->source->arg, offset, window->bytes.data, want) != 0)
         return NULL;
-    file->window.size = want;
-    return file->window.data;
+    window->bytes.size = want;
+    return window->bytes.data;
 }
 
 bool mp4_file_box(struct mp4_file *file, uint64_t offset, struct mp4_file_box *box)

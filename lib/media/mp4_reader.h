@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "lib/core/buf.h"
 #include "lib/media/mp4_read.h"
@@ -59,7 +60,11 @@ static inline uint16_t mp4_reader_u16(struct mp4_reader *reader)
 
 static inline uint32_t mp4_reader_u32(struct mp4_reader *reader)
 {
-    return (uint32_t)mp4_reader_uint(reader, 4);
+    const uint8_t *at = mp4_reader_take(reader, 4);
+    uint32_t value = 0;
+    if (at != NULL)
+        memcpy(&value, at, sizeof(value));
+    return __builtin_bswap32(value);
 }
 
 static inline uint64_t mp4_reader_u64(struct mp4_reader *reader)
@@ -90,11 +95,17 @@ static inline uint8_t mp4_reader_full(struct mp4_reader *reader, uint32_t *flags
     return (uint8_t)(word >> 24);
 }
 
-// A file that is read in pieces, a little ahead.
+// A file that is read in pieces, a little ahead: the last two of them are there, for a fragment is
+// read when the head of the next one was seen.
+struct mp4_window {
+    struct buf bytes;
+    uint64_t offset;
+};
+
 struct mp4_file {
     const struct mp4_source *source;
-    struct buf window;
-    uint64_t window_offset;
+    struct mp4_window windows[2];
+    unsigned last; // the window that was used last
 };
 
 void mp4_file_init(struct mp4_file *file, const struct mp4_source *source);

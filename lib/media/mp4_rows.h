@@ -20,5 +20,8 @@ struct mp4_rows {
 
 void mp4_rows_add(struct mp4_rows *rows, const struct media_sample *sample, bool last);
 
+// All samples of a track at once.
+void mp4_rows_add_all(struct mp4_rows *rows, const struct media_sample *samples, size_t count);
+
 // Writes what is still open.
 void mp4_rows_end(struct mp4_rows *rows);

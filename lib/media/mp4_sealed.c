@@ -95,8 +95,7 @@ static void sealed_put_tables(
         if (mp4_table_size(track, table) == 0)
             continue;
         mp4_put_table_head(buf, track, table);
-        for (size_t i = 0; i < media->sample_count; i++)
-            mp4_rows_add(&rows, &media->samples[i], i + 1 == media->sample_count);
+        mp4_rows_add_all(&rows, media->samples, media->sample_count);
         mp4_rows_end(&rows);
     }
 }

@@ -112,9 +112,10 @@ static void mp4_rows_add_chunk(struct mp4_rows *rows, const struct media_sample 
     rows->next_offset = sample->offset + sample->size;
 }
 
-void mp4_rows_add(struct mp4_rows *rows, const struct media_sample *sample, bool last)
+static inline void mp4_rows_add_to(
+    struct mp4_rows *rows, enum mp4_table table, const struct media_sample *sample, bool last)
 {
-    switch (rows->table) {
+    switch (table) {
     case MP4_STTS:
         mp4_rows_add_run(rows, sample->duration, last);
         break;
@@ -136,6 +137,32 @@ void mp4_rows_add(struct mp4_rows *rows, const struct media_sample *sample, bool
         break;
     }
     rows->sample_number++;
+}
+
+void mp4_rows_add(struct mp4_rows *rows, const struct media_sample *sample, bool last)
+{
+    mp4_rows_add_to(rows, rows->table, sample, last);
+}
+
+// A loop for each table: there are thousands of samples.
+void mp4_rows_add_all(struct mp4_rows *rows, const struct media_sample *samples, size_t count)
+{
+#define MP4_ROWS_LOOP(table)                                                                       \
+    case table:                                                                                    \
+        for (size_t i = 0; i < count; i++)                                                         \
+            mp4_rows_add_to(rows, table, &samples[i], i + 1 == count);                             \
+        break
+    switch (rows->table) {
+        MP4_ROWS_LOOP(MP4_STTS);
+        MP4_ROWS_LOOP(MP4_CTTS);
+        MP4_ROWS_LOOP(MP4_STSS);
+        MP4_ROWS_LOOP(MP4_STSZ);
+        MP4_ROWS_LOOP(MP4_STSC);
+        MP4_ROWS_LOOP(MP4_CO64);
+    case MP4_TABLE_COUNT:
+        break;
+    }
+#undef MP4_ROWS_LOOP
 }
 
 void mp4_rows_end(struct mp4_rows *rows)

@@ -85,13 +85,13 @@ static uint64_t samples_bare_gap(const struct samples_chunk *chunk, const struct
            (uint64_t)pack->row_other * chunk->behind - (chunk->key ? pack->row_key : 0);
 }
 
-// How often the bare gap before a track's chunks changes.
-static size_t samples_gap_changes(
-    const struct samples_chunks *chunks, uint32_t track, const struct sample_pack *pack)
+// How often the bare gap before a track's chunks changes; counted up to `most`.
+static size_t samples_gap_changes(const struct samples_chunks *chunks, uint32_t track,
+    const struct sample_pack *pack, size_t most)
 {
     size_t changes = 0;
     uint64_t last = 0;
-    for (size_t i = 0; i < chunks->count && i < SAMPLES_ROWS_LOOK; i++) {
+    for (size_t i = 0; i < chunks->count && i < SAMPLES_ROWS_LOOK && changes < most; i++) {
         if (chunks->all[i].track != track)
             continue;
         uint64_t gap = samples_bare_gap(&chunks->all[i], pack);
@@ -113,7 +113,7 @@ static void samples_guess_rows(
         guess.row_key = key[i % ARRAY_LENGTH(key)];
         guess.row_other = other[i / ARRAY_LENGTH(key) % ARRAY_LENGTH(other)];
         guess.row_own = own[i / ARRAY_LENGTH(key) / ARRAY_LENGTH(other)];
-        size_t changes = samples_gap_changes(chunks, track, &guess);
+        size_t changes = samples_gap_changes(chunks, track, &guess, least);
         if (changes >= least)
             continue;
         least = changes;

@@ -40,6 +40,7 @@ static struct sample_pack samples_describe(const struct media_track *track)
         .flags = SAMPLES_ALL_KEYS | SAMPLES_SAME_COMPOSITION,
     };
     uint64_t total = 0, end = 0;
+    uint32_t last = 0;
     for (size_t i = 0; i < track->sample_count; i++) {
         const struct media_sample *sample = &track->samples[i];
         if (i == 0 || sample->offset != end)
@@ -49,8 +50,9 @@ static struct sample_pack samples_describe(const struct media_track *track)
             pack.flags &= (uint8_t)~SAMPLES_ALL_KEYS;
         if (sample->composition != track->samples[0].composition)
             pack.flags &= (uint8_t)~SAMPLES_SAME_COMPOSITION;
-        if (pack.unit != 1)
+        if (pack.unit != 1 && sample->duration != last)
             pack.unit = samples_common_divisor(pack.unit, sample->duration);
+        last = sample->duration;
         total += sample->duration;
     }
     if (pack.unit == 0)
@@ -99,27 +101,43 @@ static void samples_put_keys(
     samples_put_numbers(writer, numbers, count);
 }
 
+// A track's durations in units; new.
+static uint32_t *samples_durations(const struct media_track *track, uint32_t unit)
+{
+    uint32_t *durations = xcalloc(track->sample_count + 1, sizeof(*durations));
+    uint32_t last = 0, quotient = 0;
+    for (size_t i = 0; i < track->sample_count; i++) {
+        // Most are as the one before, and a division takes as long as all else here.
+        if (track->samples[i].duration != last) {
+            last = track->samples[i].duration;
+            quotient = last / unit;
+        }
+        durations[i] = quotient;
+    }
+    return durations;
+}
+
 // What is written of the durations, by the clock that the pack has.
 static void samples_find_durations(
-    const struct media_track *track, const struct sample_pack *pack, uint64_t *numbers)
+    const uint32_t *durations, const struct sample_pack *pack, uint64_t *numbers)
 {
     struct sample_cursor cursor = samples_cursor(pack);
-    for (size_t i = 0; i < track->sample_count; i++) {
-        int64_t duration = track->samples[i].duration / pack->unit;
+    for (size_t i = 0; i < pack->sample_count; i++) {
+        int64_t duration = durations[i];
         numbers[i] = bits_fold(duration - samples_predict_duration(&cursor));
         samples_learn_duration(&cursor, duration);
     }
 }
 
 // Lays a steady clock through a track's time stamps, by least squares.
-static void samples_fit_clock(const struct media_track *track, struct sample_pack *pack)
+static void samples_fit_clock(const uint32_t *durations, struct sample_pack *pack)
 {
-    const double count = (double)track->sample_count;
+    const double count = (double)pack->sample_count;
     double sum = 0, product = 0, time = 0;
-    for (size_t i = 0; i < track->sample_count; i++) {
+    for (size_t i = 0; i < pack->sample_count; i++) {
         sum += time;
         product += time * (double)i;
-        time += (double)track->samples[i].duration / (double)pack->unit;
+        time += (double)durations[i];
     }
     double middle = (count - 1) / 2;
     double period = (product - sum * middle) / (count * (count * count - 1) / 12);
@@ -134,18 +152,18 @@ static void samples_fit_clock(const struct media_track *track, struct sample_pac
 // Chooses how the durations are written, where `plain` bits are what they take by the other clock.
 // Returns whether that is with a steady one; their numbers are then filled in.
 static bool samples_choose_clock(
-    const struct media_track *track, struct sample_pack *pack, uint64_t plain, uint64_t *numbers)
+    const uint32_t *durations, struct sample_pack *pack, uint64_t plain, uint64_t *numbers)
 {
     static const uint8_t shifts[] = {0, 5};
     struct sample_pack fitted = *pack;
-    if (track->sample_count < SAMPLES_CLOCK_MIN || plain < SAMPLES_CLOCK_BITS ||
-        plain / 2 < track->sample_count)
+    if (pack->sample_count < SAMPLES_CLOCK_MIN || plain < SAMPLES_CLOCK_BITS ||
+        plain / 2 < pack->sample_count)
         return false;
-    samples_fit_clock(track, &fitted);
+    samples_fit_clock(durations, &fitted);
     for (size_t i = 0; fitted.flags & SAMPLES_CLOCK && i < ARRAY_LENGTH(shifts); i++) {
         fitted.clock.shift = shifts[i];
-        samples_find_durations(track, &fitted, numbers);
-        uint64_t bits = bits_code_make(&fitted.clock.code, numbers, track->sample_count);
+        samples_find_durations(durations, &fitted, numbers);
+        uint64_t bits = bits_code_make(&fitted.clock.code, numbers, pack->sample_count);
         // A clock that follows is worth trying only where one that does not is no good.
         if (bits + SAMPLES_CLOCK_BITS < plain) {
             *pack = fitted;
@@ -156,20 +174,20 @@ static bool samples_choose_clock(
 }
 
 // Appends the durations and decides on the pack's clock.
-static void samples_put_durations(
-    struct bits_writer *writer, const struct media_track *track, struct sample_pack *pack)
+static void samples_put_durations(struct bits_writer *writer, const struct media_track *track,
+    struct sample_pack *pack, uint64_t *numbers)
 {
-    uint64_t *numbers = xcalloc(track->sample_count + 1, sizeof(*numbers));
+    uint32_t *durations = samples_durations(track, pack->unit);
     size_t start = writer->out->size;
-    samples_find_durations(track, pack, numbers);
+    samples_find_durations(durations, pack, numbers);
     samples_put_numbers(writer, numbers, track->sample_count);
     bits_flush(writer);
-    if (samples_choose_clock(track, pack, (writer->out->size - start) * 8, numbers)) {
+    if (samples_choose_clock(durations, pack, (writer->out->size - start) * 8, numbers)) {
         writer->out->size = start;
         for (size_t i = 0; i < track->sample_count; i++)
             bits_put_code(writer, &pack->clock.code, numbers[i]);
     }
-    free(numbers);
+    free(durations);
 }
 
 static void samples_put_compositions(struct bits_writer *writer, const struct media_track *track,
@@ -318,7 +336,7 @@ static void samples_encode_track(struct buf *head, struct buf *streams,
     if (!(pack->flags & SAMPLES_ALL_KEYS))
         samples_put_keys(&writer, track, numbers);
     lengths[0] = samples_end_stream(&writer, &start);
-    samples_put_durations(&writer, track, pack);
+    samples_put_durations(&writer, track, pack, numbers);
     lengths[1] = samples_end_stream(&writer, &start);
     if (!(pack->flags & SAMPLES_SAME_COMPOSITION))
         samples_put_compositions(&writer, track, &cursor, numbers);
