@@ -172,8 +172,9 @@ static json_t *enrol_result(const struct enrol_work *work)
     json_t *hints = json_array();
     bool configured = enrol_is_configured(work);
     if (!configured)
-        enrol_hint(hints, xasprintf("it is used once %s stands in storage.volumes and keepframe "
-                                    "was restarted",
+        enrol_hint(hints, xasprintf("it is used after two more steps: write \"- path: %s\" under "
+                                    "storage.volumes (a reload does not take it up), then restart "
+                                    "keepframe, as `systemctl restart keepframe` does",
                               work->path));
     if (work->on_root)
         enrol_hint(hints, xasprintf("it lies on the system's own disk, that of /: if it should be "

@@ -282,7 +282,8 @@ static bool marks_check(
     const struct catalog_event *event = &mark->event;
     const struct catalog_lock *lock = &mark->lock;
     int64_t expires_us = mark->command->apply == mark_renew_lock ? mark->time_us : lock->expires_us;
-    if (expires_us != 0 && expires_us <= time_now_us()) {
+    // By the clock by which it will expire.
+    if (expires_us != 0 && expires_us <= expiry_now_us(marks->indexer->expiry)) {
         *error = (struct event_json_error){"bad_parameter", "expires", "that time is over already"};
         return false;
     }

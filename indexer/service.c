@@ -152,7 +152,8 @@ static void service_keep_volumes(struct config *fresh, struct config *old)
         }
     }
     if (!same)
-        log_warn("another list of storage.volumes is used only after a restart");
+        log_warn("another list of storage.volumes is used only after a restart of keepframe; a new "
+                 "volume needs `keepframe-indexer volume add` too");
     struct config_volume *volumes = fresh->storage.volumes;
     size_t count = fresh->storage.volume_count;
     fresh->storage.volumes = old->storage.volumes;

@@ -19,6 +19,7 @@
 
 enum {
     CHILD_CAPTURE_MAX = 65536,
+    CHILD_ENDS_MAX = 20, // that are told in one turn of the loop
 };
 
 // How long pipes may stay open after the exit: something else has inherited them.
@@ -36,7 +37,19 @@ struct child {
     ev_timer grace;
     struct childpipe progress;
     struct childpipe error;
+    bool is_queued; // its end is told in a later turn
+    struct child *next;
 };
+
+// Ends that are still to be told, in order. Each costs its owner writes to the disk, and a whole
+// site's recorders may die at once: other events must get their turn in between.
+static struct child_ends {
+    struct child *first;
+    struct child *last;
+    unsigned turn; // of the loop, in which so many were
+    unsigned told;
+    ev_timer next_turn;
+} child_ends;
 
 // The processor time of the child that was reaped last: by how much that of all has grown since the
 // one before. libev reaps one child at a time and tells us of it before it reaps the next. To be
@@ -71,12 +84,60 @@ static void child_free(struct child *child)
     free(child);
 }
 
-static void child_finish_if_over(struct child *child)
+static void child_tell_end(struct child *child)
 {
-    if (!child->has_exited || child->progress.fd >= 0 || child->error.fd >= 0)
-        return;
     child->end(child->arg, child->status);
     child_free(child);
+}
+
+static bool child_may_tell(struct ev_loop *loop)
+{
+    unsigned turn = ev_iteration(loop);
+    if (turn != child_ends.turn)
+        child_ends.told = 0;
+    child_ends.turn = turn;
+    return child_ends.told++ < CHILD_ENDS_MAX;
+}
+
+static void child_turn_cb(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)events;
+    while (child_ends.first != NULL && child_may_tell(loop)) {
+        struct child *child = child_ends.first;
+        child_ends.first = child->next;
+        child_tell_end(child);
+    }
+    if (child_ends.first == NULL || ev_is_active(timer))
+        return;
+    ev_timer_set(timer, 0., 0.);
+    ev_timer_start(loop, timer);
+}
+
+static void child_queue_end(struct child *child)
+{
+    struct child_ends *ends = &child_ends;
+    child->is_queued = true;
+    child->next = NULL;
+    if (ends->first == NULL)
+        ends->first = child;
+    else
+        ends->last->next = child;
+    ends->last = child;
+    if (ev_is_active(&ends->next_turn))
+        return;
+    ev_timer_init(&ends->next_turn, child_turn_cb, 0., 0.);
+    ev_timer_start(child->loop, &ends->next_turn);
+}
+
+static void child_finish_if_over(struct child *child)
+{
+    bool is_over = child->has_exited && child->progress.fd < 0 && child->error.fd < 0;
+    if (!is_over || child->is_queued)
+        return;
+    if (child_ends.first == NULL && child_may_tell(child->loop))
+        child_tell_end(child);
+    else
+        child_queue_end(child);
 }
 
 static void child_pipe_end_cb(void *arg)

@@ -179,8 +179,9 @@ static void command_print_service(const json_t *result, const char *name)
         return;
     }
     char *pid = command_pid(service);
-    printf("%-8s %s, pid %s, %" PRId64 " restarts\n", name, state, pid,
-        command_integer(service, "restarts"));
+    int64_t restarts = command_integer(service, "restarts");
+    printf("%-8s %s, pid %s, %" PRId64 " restart%s\n", name, state, pid, restarts,
+        restarts == 1 ? "" : "s");
     free(pid);
 }
 

@@ -102,8 +102,8 @@ static void hooks_tell_success(struct hooks *hooks, const struct hook_job *job)
 {
     struct hooks_count *count = &hooks->counts[job->kind];
     if (count->failures > 0)
-        log_info("%s/%s: %s works again, after %" PRIu64 " failures", job->camera, job->stream,
-            hook_kind_key(job->kind), count->failures);
+        log_info("%s/%s: %s works again, after %" PRIu64 " failure%s", job->camera, job->stream,
+            hook_kind_key(job->kind), count->failures, count->failures == 1 ? "" : "s");
     count->failures = 0;
 }
 

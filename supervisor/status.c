@@ -179,8 +179,9 @@ json_t *status_daemon(const struct daemon *daemon)
 
 static void status_log_service(const struct service *service)
 {
-    log_info("state: %s: pid %d, %" PRIu64 " restarts", service_name(service),
-        (int)service_pid(service), service_restarts(service));
+    log_info("state: %s: pid %d, %" PRIu64 " restart%s", service_name(service),
+        (int)service_pid(service), service_restarts(service),
+        service_restarts(service) == 1 ? "" : "s");
 }
 
 void status_log(const struct daemon *daemon)
@@ -191,10 +192,11 @@ void status_log(const struct daemon *daemon)
         const struct stream *stream = daemon->streams[i];
         const struct figures *figures = &stream->figures;
         log_info("state: %s/%s: %s, pid %d, run %" PRId64 ", %" PRId64 " frames, %" PRId64
-                 " bytes, %" PRId64 " restarts, last reason %s",
+                 " bytes, %" PRId64 " restart%s, last reason %s",
             stream->camera, stream->name, stream_state_name(stream->state),
             stream->child ? (int)child_pid(stream->child) : 0, stream->run.open.run,
             figures->frames, figures->bytes, figures_restarts(figures),
+            figures_restarts(figures) == 1 ? "" : "s",
             stream->last_reason ? reason_name(stream->last_reason) : "none");
     }
 }

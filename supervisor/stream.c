@@ -99,9 +99,9 @@ static void stream_fail(
 {
     unsigned untold;
     bool is_news = complaint_take(&stream->complaint, reason, time_monotonic_us(), &untold);
-    char *more = is_news && untold > 0
-                     ? xasprintf("; %u more failures since the last message", untold)
-                     : xstrdup("");
+    char *more = is_news && untold > 0 ? xasprintf("; %u more failure%s since the last message",
+                                             untold, untold == 1 ? "" : "s")
+                                       : xstrdup("");
     stream->failures++;
     int64_t pause_ms = backoff_pause_ms(stream->failures);
     log_write(is_news ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG, "%s; next start in %.1f s%s", line,
@@ -183,8 +183,9 @@ static void stream_do_record(struct stream *stream)
         complaint_was_told(&stream->complaint, since_us) || absence_us >= STREAM_ABSENCE_TOLD_US;
     char *absence = stream_absence(absence_us);
     log_write(is_news ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG,
-        "%s/%s: records again after %s and %u failures (run %" PRId64 ")", stream->camera,
-        stream->name, absence, stream->failures, stream->run.open.run);
+        "%s/%s: records again after %s and %u failure%s (run %" PRId64 ")", stream->camera,
+        stream->name, absence, stream->failures, stream->failures == 1 ? "" : "s",
+        stream->run.open.run);
     free(absence);
 }
 

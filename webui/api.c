@@ -142,19 +142,34 @@ static void api_stream_add_cache(struct worker *worker, const struct api_stream 
     cache_listing_fini(&listing);
 }
 
+// Adds the state, and why it failed last as long as it does not record.
+static void api_stream_add_state(
+    struct worker *worker, const struct api_stream *stream, json_t *json)
+{
+    bool is_configured = stream->conf != NULL, is_enabled = is_configured && stream->conf->enabled;
+    const json_t *status = NULL;
+    if (is_enabled)
+        status = peers_stream(worker->peers, worker->conf, stream->camera, stream->stream);
+    const char *state = json_string_value(json_object_get(status, "state"));
+    const char *reason = json_string_value(json_object_get(status, "last_reason"));
+    if (state == NULL)
+        state = is_enabled ? "unknown" : is_configured ? "disabled" : "removed";
+    bool fails = json_integer_value(json_object_get(status, "failures")) > 0 &&
+                 strcmp(state, "recording") != 0;
+    json_object_set_new(json, "state", json_string(state));
+    json_object_set_new(json, "reason", fails && reason ? json_string(reason) : json_null());
+}
+
 static json_t *api_stream_json(struct worker *worker, const struct api_stream *stream)
 {
     int64_t first_us = stream->row ? stream->row->first_us : 0;
     int64_t last_us = stream->row ? stream->row->last_us : 0;
     uint64_t bytes = stream->row ? stream->row->bytes : 0;
-    const char *state = "removed";
     api_stream_add_cache(worker, stream, &first_us, &last_us, &bytes);
-    if (stream->conf != NULL && !stream->conf->enabled)
-        state = "disabled";
-    else if (stream->conf != NULL)
-        state = peers_stream_state(worker->peers, worker->conf, stream->camera, stream->stream);
-    return json_pack("{s:s, s:s, s:o, s:o, s:I}", "stream", stream->stream, "state", state, "first",
+    json_t *json = json_pack("{s:s, s:o, s:o, s:I}", "stream", stream->stream, "first",
         reply_time(first_us), "last", reply_time(last_us), "bytes", (json_int_t)bytes);
+    api_stream_add_state(worker, stream, json);
+    return json;
 }
 
 // All cameras, or the one of that name, each with its streams.

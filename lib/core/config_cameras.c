@@ -135,6 +135,11 @@ static void config_resolve_access(
         access->password = config_reader_own(reader, url.password);
     if (access->password != NULL && access->username == NULL)
         config_fail(reader, node, "there is a password, but username: is missing");
+    if (access->username != NULL && access->password == NULL)
+        config_list_add(&reader->config->warnings,
+            config_node_cause(node, false,
+                "there is a user name, but neither password: nor password_file:; a camera that "
+                "asks for one will refuse it"));
     size_t length = access->username ? config_encoded_length(access->username) : 0;
     length += access->password ? config_encoded_length(access->password) + 1 : 0;
     if (length > CONFIG_ACCESS_LENGTH_MAX)

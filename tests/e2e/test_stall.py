@@ -86,8 +86,15 @@ def test_a_camera_that_is_not_there_at_the_start_is_recorded_when_it_comes(lab):
     keepframe = lab.keepframe()
     keepframe.configure({"one": {"url": camera.url("one")}}).start().wait_ready()
     keepframe.wait_log("one/main", "refused")
+
+    def shown():
+        (stream,) = keepframe.get("/api/v1/cameras/one").expect(200).json["streams"]
+        return stream["state"], stream["reason"]
+
+    keepframe.wait_for("the API says why", lambda: shown() == ("waiting", "refused"))
     camera.start()
     keepframe.wait_open("one")
+    keepframe.wait_for("and then that all is well", lambda: shown() == ("recording", None))
 
 
 @pytest.fixture

@@ -23,6 +23,10 @@
 #include "supervisor/child.h"
 #include "supervisor/limits.h"
 
+enum {
+    DEATHS = 90,
+};
+
 struct result {
     struct buf progress; // lines, each ended by '|'
     struct buf error;
@@ -466,10 +470,41 @@ static void test_capture(void **state)
     (void)state;
 }
 
+struct ends {
+    unsigned count;
+    unsigned turns[DEATHS];
+};
+
+static void note_end(void *arg, int status)
+{
+    struct ends *ends = arg;
+    assert_true(WIFEXITED(status));
+    ends->turns[ends->count++] = ev_iteration(EV_DEFAULT);
+}
+
+static void test_many_deaths_share_the_loop_with_others(void **state)
+{
+    char *argv[] = {"/bin/true", NULL}, *cause = NULL;
+    struct ends ends = {0};
+    const struct child_spec spec = {.argv = argv, .end = note_end, .arg = &ends};
+    for (int i = 0; i < DEATHS; i++) {
+        siginfo_t info;
+        const struct child *child = child_start(EV_DEFAULT, &spec, &cause);
+        assert_non_null(child);
+        waitid(P_PID, (id_t)child_pid(child), &info, WEXITED | WNOWAIT);
+    }
+    ev_run(EV_DEFAULT, 0);
+    assert_int_equal(ends.count, DEATHS);
+    for (int i = 20; i < DEATHS; i++) // at most twenty in a turn, and one turn after the other
+        assert_in_range(ends.turns[i] - ends.turns[i - 20], 1, 2);
+    (void)state;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pipes),
+        cmocka_unit_test(test_many_deaths_share_the_loop_with_others),
         cmocka_unit_test(test_over_only_when_the_pipes_have_ended),
         cmocka_unit_test(test_pipes_that_never_end_are_given_up),
         cmocka_unit_test(test_pipes_closed_is_not_over),

@@ -299,6 +299,21 @@ static void test_no_cameras_is_a_warning(void **state)
     (void)state;
 }
 
+static void test_a_user_without_a_password_is_a_warning(void **state)
+{
+    static const char *const texts[] = {"cameras: {a: {url: rtsp://h/, username: u}}",
+        "cameras: {a: {url: \"rtsp://u@h/\"}}", "cameras: {a: {url: \"rtsp://u:p@h/\"}}"};
+    for (size_t i = 0; i < ARRAY_LENGTH(texts); i++) {
+        struct config *config = load_text(texts[i]);
+        assert_int_equal(config->warnings.count, i < 2);
+        if (i < 2)
+            assert_non_null(strstr(config->warnings.items[0], "k.yaml:1:14: cameras.a: there is a "
+                                                              "user name, but neither password"));
+        config_free(config);
+    }
+    (void)state;
+}
+
 static void test_readable_password_file_is_a_warning(void **state)
 {
     put_file("secret", "x1");
@@ -712,6 +727,7 @@ int main(void)
         IN_DIRECTORY(test_password_file),
         IN_DIRECTORY(test_include),
         IN_DIRECTORY(test_no_cameras_is_a_warning),
+        IN_DIRECTORY(test_a_user_without_a_password_is_a_warning),
         IN_DIRECTORY(test_readable_password_file_is_a_warning),
         IN_DIRECTORY(test_causes),
         IN_DIRECTORY(test_long_credentials),
