@@ -92,6 +92,21 @@ def bench_index(build, table, segments, scratch):
               figures["audio_bytes_per_frame"] <= 1.1)
 
 
+def bench_many(build, table, segments, scratch, full):
+    """Many cameras at real rate, a backlog, and the archive of that indexed anew."""
+    import flow
+    data, real = scratch / "flow", scratch / "real"
+    data.mkdir()
+    real.mkdir()
+    minutes, down_s, files = (10, 120, 10000) if full else (1, 30, 1000)
+    config = flow.bench_flow(build, table, segments, data, 500, minutes, down_s)
+    index_archive(build, segments, real)
+    sealed = sorted((real / "video").rglob("*.mp4"))
+    probes = [cpu_of(["ffprobe", "-v", "error", "-show_format", "-show_streams", sealed[i % len(sealed)]])
+              for i in range(50 if full else 10)]
+    flow.bench_reindex(build, table, data, config, files, statistics.median(probes))
+
+
 def bench_catalog(build, table, scratch, full):
     """A generated catalog: 30 days of 60 s segments of 50 streams, in full of 500; and a year of one."""
     streams = 500 if full else 50
@@ -286,7 +301,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", type=pathlib.Path, required=True)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--full", action="store_true", help="catalog: 21.6 million rows instead of 2.2")
+    parser.add_argument("--full", action="store_true", help="catalog: 21.6 million rows instead of 2.2; index: ten minutes of 500 cameras instead of one")
     parser.add_argument("what", choices=("index", "playback", "catalog"))
     options = parser.parse_args()
     table = Table(options.json)
@@ -297,8 +312,12 @@ def main():
         if options.what == "catalog":
             bench_catalog(options.build, table, scratch, options.full)
             return
-        bench = {"index": bench_index, "playback": bench_playback}[options.what]
-        bench(options.build, table, make_segments(content), scratch)
+        segments = make_segments(content)
+        if options.what == "playback":
+            bench_playback(options.build, table, segments, scratch)
+        else:
+            bench_index(options.build, table, segments, scratch)
+            bench_many(options.build, table, segments, scratch, options.full)
 
 
 if __name__ == "__main__":
