@@ -13,8 +13,6 @@
 #include "webui/playback_check.h"
 
 enum {
-    PLAYBACK_FORMAT_VERSION =
-        1, // a change of the bytes that a layout gives makes other entity tags
     PLAYBACK_DAYS_MAX = 31,
     PLAYBACK_SEGMENTS_MAX = 100000,
     PLAYBACK_LASTS_S = 3600, // for how long a client may rely on a range that is settled
@@ -186,7 +184,7 @@ static void playback_tag(struct layout *layout)
     const struct footage *footage = &layout->footage;
     const struct vfile_info *info = vfile_info(layout->file);
     int64_t last_us = footage->segments[info->last].end_us;
-    const int64_t request[] = {PLAYBACK_FORMAT_VERSION, layout->key.start_us,
+    const int64_t request[] = {VFILE_FORMAT_VERSION, layout->key.start_us,
         layout->key.end_us < last_us ? layout->key.end_us : last_us, layout->key.audio,
         layout->key.start_at_key, (int64_t)info->size};
     struct etag etag;

@@ -5,7 +5,7 @@
 // (0, -1, 1 … become 0, 1, 2 …). What can be guessed from the rest is stored as its difference from
 // the guess, modulo 2^64, so that a bad guess costs bytes and never a value:
 //
-//   track  flags     COMPOSED, KEYS, STEADY
+//   track  flags     COMPOSED, KEYS, STEADY, CARRIED, LACKING
 //          start     signed, from the guess: video (or audio alone) begins as long after the run as
 //                    the segment does, audio when the video does
 //          samples
@@ -18,16 +18,22 @@
 //          else      duration (signed, from the segment's), last duration (signed, from the mean
 //                    one), stts of the samples
 //          bytes     of audio beside video
+//          CARRIED and LACKING say of the parameter sets in its key samples; neither: not known
 //   file   signed: bytes behind the media, from what tables of these counts take
 //          signed: bytes between the samples, from what fragments take; gives the bytes of the
 //          first track. Missing without tracks.
+//
+// Version 1 had neither CARRIED nor LACKING.
 #include "lib/media/catalog_tracks.h"
 
 enum {
     TRACKS_COMPOSED = 1,
     TRACKS_KEYS = 2,
     TRACKS_STEADY = 4,
-    TRACKS_FLAGS = 7,
+    TRACKS_CARRIED = 8,
+    TRACKS_LACKING = 16,
+    TRACKS_FLAGS = 31,
+    TRACKS_FLAGS_1 = 7, // of version 1
 
     TRACKS_NUMBER_SIZE_MAX = 10,
     // What a guess takes for granted; other values only make it worse.
@@ -59,6 +65,7 @@ static void tracks_put_part(struct buf *out, uint32_t part, uint32_t whole)
 struct tracks_reader {
     const uint8_t *data;
     size_t left;
+    unsigned flags; // that a track may have
     bool failed;
 };
 
@@ -202,7 +209,9 @@ static void tracks_put_track(
     bool beside = segment->video.codec_id != 0 && track != &segment->video.summary;
     uint64_t duration = tracks_guess_duration(segment, track);
     buf_put_u8(out, (uint8_t)((composed ? TRACKS_COMPOSED : 0) | (keys ? TRACKS_KEYS : 0) |
-                              (steady ? TRACKS_STEADY : 0)));
+                              (steady ? TRACKS_STEADY : 0) |
+                              (track->sets == MEDIA_SETS_CARRIED ? TRACKS_CARRIED : 0) |
+                              (track->sets == MEDIA_SETS_LACKING ? TRACKS_LACKING : 0)));
     tracks_put_signed(out, (uint64_t)track->start - tracks_guess_start(segment, track));
     tracks_put(out, counts->samples);
     if (!keys)
@@ -253,8 +262,12 @@ static void tracks_get_track(struct catalog_segment *segment, struct track_summa
 {
     struct track_counts *counts = &track->counts;
     bool beside = segment->video.codec_id != 0 && kind == MEDIA_AUDIO;
-    unsigned flags = tracks_get_u32(reader, TRACKS_FLAGS);
+    unsigned flags = tracks_get_u32(reader, reader->flags);
     track->kind = kind;
+    track->sets = flags & TRACKS_CARRIED   ? MEDIA_SETS_CARRIED
+                  : flags & TRACKS_LACKING ? MEDIA_SETS_LACKING
+                                           : MEDIA_SETS_UNKNOWN;
+    reader->failed |= (flags & TRACKS_CARRIED) && (flags & TRACKS_LACKING);
     track->start = (int64_t)(tracks_get_signed(reader) + tracks_guess_start(segment, track));
     counts->samples = tracks_get_u32(reader, MEDIA_SAMPLES_MAX);
     counts->syncs = flags & TRACKS_KEYS ? counts->samples : tracks_get_u32(reader, counts->samples);
@@ -334,7 +347,9 @@ static void tracks_get_file(struct catalog_segment *segment, struct tracks_reade
 int catalog_tracks_decode(struct catalog_segment *segment, const uint8_t *data, size_t size)
 {
     struct tracks_reader reader = {.data = data, .left = size};
-    reader.failed = tracks_get(&reader) != CATALOG_TRACKS_VERSION;
+    uint64_t version = tracks_get(&reader);
+    reader.failed |= version < 1 || version > CATALOG_TRACKS_VERSION;
+    reader.flags = version == 1 ? TRACKS_FLAGS_1 : TRACKS_FLAGS;
     if (segment->video.codec_id != 0)
         tracks_get_track(segment, &segment->video.summary, MEDIA_VIDEO, &reader);
     if (segment->audio.codec_id != 0)

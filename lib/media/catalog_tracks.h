@@ -7,7 +7,7 @@
 #include "lib/media/catalog.h"
 
 enum {
-    CATALOG_TRACKS_VERSION = 1,
+    CATALOG_TRACKS_VERSION = 2, // older rows are read, too
 };
 
 // Whether the segment's counts can be those of a file; what this refuses can not be packed.

@@ -17,6 +17,9 @@ enum {
     OBJECT_TYPE_MP3_LOW = 0x69, // ISO/IEC 13818-3
     OBJECT_TYPE_MP3 = 0x6b,     // ISO/IEC 11172-3
     OBJECT_TYPE_JPEG = 0x6c,
+    AAC_OBJECT_SBR = 5, // HE-AAC (ISO/IEC 14496-3, table 1.17)
+    AAC_OBJECT_PS = 29, // HE-AAC v2
+    AAC_SYNC_EXTENSION = 0x2b7,
 };
 
 // A four-character code as text; what is not a letter, digit or hyphen becomes '_'.
@@ -108,33 +111,75 @@ static bool codec_enter_descriptor(struct mp4_reader *reader, uint8_t tag)
     return true;
 }
 
-// AudioSpecificConfig (ISO/IEC 14496-3, 1.6.2.1): object type, sample rate, channels.
-static bool codec_read_audio_config(struct mp4_reader config, struct codec_info *info)
+// Bits from the highest on; behind the end there are zeros, and `failed`.
+struct codec_bits {
+    const uint8_t *data;
+    size_t size;
+    size_t at;
+    bool failed;
+};
+
+static uint32_t codec_bits(struct codec_bits *bits, unsigned count)
+{
+    uint32_t value = 0;
+    for (; count > 0; count--, bits->at++) {
+        bits->failed |= bits->at / 8 >= bits->size;
+        value =
+            value << 1 | (bits->failed ? 0 : bits->data[bits->at / 8] >> (7 - bits->at % 8) & 1U);
+    }
+    return value;
+}
+
+static unsigned codec_bits_object(struct codec_bits *bits)
+{
+    unsigned object = codec_bits(bits, 5);
+    return object == 31 ? 32 + codec_bits(bits, 6) : object;
+}
+
+static uint32_t codec_bits_rate(struct codec_bits *bits)
 {
     static const uint32_t rates[] = {
         96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350};
+    unsigned index = codec_bits(bits, 4);
+    if (index == 15)
+        return codec_bits(bits, 24);
+    return index < ARRAY_LENGTH(rates) ? rates[index] : 0;
+}
+
+bool codec_read_aac(const uint8_t *config, size_t size, struct codec_aac *aac)
+{
+    struct codec_bits bits = {.data = config, .size = size};
+    *aac = (struct codec_aac){.object = codec_bits_object(&bits)};
+    aac->sample_rate = codec_bits_rate(&bits);
+    aac->layout = codec_bits(&bits, 4);
+    if (aac->object == AAC_OBJECT_SBR || aac->object == AAC_OBJECT_PS) {
+        aac->high_band = true;
+        codec_bits_rate(&bits);
+        aac->object = codec_bits_object(&bits);
+    }
+    bool torn = bits.failed;
+    aac->short_frames = codec_bits(&bits, 1);
+    if (codec_bits(&bits, 1))
+        codec_bits(&bits, 14); // coreCoderDelay
+    codec_bits(&bits, 1);
+    // Behind it an extension may tell of a high band (1.6.5.3).
+    if (codec_bits(&bits, 11) == AAC_SYNC_EXTENSION && codec_bits_object(&bits) == AAC_OBJECT_SBR)
+        aac->high_band |= codec_bits(&bits, 1);
+    return !torn;
+}
+
+// Object type, sample rate and channels, as the file names them.
+static bool codec_read_audio_config(struct mp4_reader config, struct codec_info *info)
+{
     static const uint8_t channels[] = {0, 1, 2, 3, 4, 5, 6, 8};
-    uint64_t bits = 0; // the first 8 bytes, from the highest bit on
-    int used = 0;
+    struct codec_bits bits = {.data = config.at, .size = config.left};
     if (config.left < 2)
         return false;
-    for (int i = 0; i < 8; i++)
-        bits = bits << 8 | (config.left > 0 ? mp4_reader_u8(&config) : 0);
-    unsigned object = bits << used >> 59;
-    used += 5;
-    if (object == 31) {
-        object = 32 + (unsigned)(bits << used >> 58);
-        used += 6;
-    }
-    unsigned index = bits << used >> 60;
-    used += 4;
-    if (index == 15) {
-        info->sample_rate = (uint32_t)(bits << used >> 40);
-        used += 24;
-    } else if (index < ARRAY_LENGTH(rates)) {
-        info->sample_rate = rates[index];
-    }
-    unsigned layout = bits << used >> 60;
+    unsigned object = codec_bits_object(&bits);
+    uint32_t rate = codec_bits_rate(&bits);
+    unsigned layout = codec_bits(&bits, 4);
+    if (rate > 0)
+        info->sample_rate = rate;
     if (layout > 0 && layout < ARRAY_LENGTH(channels))
         info->channels = channels[layout];
     snprintf(info->name, sizeof(info->name), "mp4a.40.%u", object);
@@ -142,25 +187,33 @@ static bool codec_read_audio_config(struct mp4_reader config, struct codec_info 
     return true;
 }
 
-// esds (ISO/IEC 14496-14, 5.6): the object type, and for AAC its AudioSpecificConfig.
+// esds (ISO/IEC 14496-14, 5.6): steps up to what is specific to the decoder. Returns false where it
+// is torn.
+static bool codec_enter_esds(struct mp4_reader *esds, uint8_t *object)
+{
+    mp4_reader_u32(esds); // version, flags
+    if (!codec_enter_descriptor(esds, ESDS_DESCRIPTOR))
+        return false;
+    mp4_reader_u16(esds); // ES_ID
+    uint8_t flags = mp4_reader_u8(esds);
+    if (flags & 0x80)
+        mp4_reader_u16(esds); // dependsOn_ES_ID
+    if (flags & 0x40)
+        mp4_reader_take(esds, mp4_reader_u8(esds)); // URL
+    if (flags & 0x20)
+        mp4_reader_u16(esds); // OCR_ES_Id
+    if (!codec_enter_descriptor(esds, ESDS_DECODER_CONFIG))
+        return false;
+    *object = mp4_reader_u8(esds);
+    mp4_reader_take(esds, 12); // stream type, buffer size, bit rates
+    return !esds->failed;
+}
+
+// The object type, and for AAC its AudioSpecificConfig.
 static bool codec_read_esds(struct mp4_reader esds, const char *type, struct codec_info *info)
 {
-    mp4_reader_u32(&esds); // version, flags
-    if (!codec_enter_descriptor(&esds, ESDS_DESCRIPTOR))
-        return false;
-    mp4_reader_u16(&esds); // ES_ID
-    uint8_t flags = mp4_reader_u8(&esds);
-    if (flags & 0x80)
-        mp4_reader_u16(&esds); // dependsOn_ES_ID
-    if (flags & 0x40)
-        mp4_reader_take(&esds, mp4_reader_u8(&esds)); // URL
-    if (flags & 0x20)
-        mp4_reader_u16(&esds); // OCR_ES_Id
-    if (!codec_enter_descriptor(&esds, ESDS_DECODER_CONFIG))
-        return false;
-    uint8_t object = mp4_reader_u8(&esds);
-    mp4_reader_take(&esds, 12); // stream type, buffer size, bit rates
-    if (esds.failed)
+    uint8_t object;
+    if (!codec_enter_esds(&esds, &object))
         return false;
     snprintf(info->name, sizeof(info->name), "%s.%02x", type, object);
     switch (object) {
@@ -329,4 +382,31 @@ int codec_describe(const uint8_t *entry, size_t entry_size, struct codec_info *i
         return 0;
     *cause = xasprintf("the sample entry %s is torn or contradicts itself", type);
     return -1;
+}
+
+enum codec_sound codec_sound_config(
+    const uint8_t *entry, size_t entry_size, const uint8_t **config, size_t *size)
+{
+    struct mp4_reader reader = mp4_reader_init(entry, entry_size);
+    struct mp4_box sound, box;
+    uint8_t object;
+    if (!mp4_box_next(&reader, &sound) || codec_kind(sound.type) != MEDIA_AUDIO)
+        return CODEC_SOUND_OTHER;
+    mp4_reader_take(&sound.body, 8);
+    uint16_t version = mp4_reader_u16(&sound.body);
+    mp4_reader_take(&sound.body, 18);
+    enum codec_sound codec = CODEC_SOUND_OTHER;
+    if (sound.type == MP4_TYPE('m', 'p', '4', 'a') &&
+        codec_find_audio_box(&sound.body, version, MP4_TYPE('e', 's', 'd', 's'), &box) &&
+        codec_enter_esds(&box.body, &object) && object == OBJECT_TYPE_AAC &&
+        codec_enter_descriptor(&box.body, ESDS_DECODER_SPECIFIC))
+        codec = CODEC_SOUND_AAC;
+    else if (sound.type == MP4_TYPE('O', 'p', 'u', 's') &&
+             codec_find_audio_box(&sound.body, version, MP4_TYPE('d', 'O', 'p', 's'), &box))
+        codec = CODEC_SOUND_OPUS;
+    if (codec != CODEC_SOUND_OTHER) {
+        *config = box.body.at;
+        *size = box.body.left;
+    }
+    return codec;
 }

@@ -2,6 +2,7 @@
 // size.
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,3 +23,26 @@ struct codec_info {
 // -1 with *cause set when the bytes are not such a box; a codec that is not known gets its four
 // characters as name, made fit for any text ('_' for what is not a letter, digit or hyphen).
 int codec_describe(const uint8_t *entry, size_t entry_size, struct codec_info *info, char **cause);
+
+enum codec_sound {
+    CODEC_SOUND_OTHER,
+    CODEC_SOUND_AAC,
+    CODEC_SOUND_OPUS,
+};
+
+// Finds what a sound's decoder is configured with in its sample entry: of AAC the
+// AudioSpecificConfig, of Opus the body of dOps. It points into the entry.
+enum codec_sound codec_sound_config(
+    const uint8_t *entry, size_t entry_size, const uint8_t **config, size_t *size);
+
+// What an AudioSpecificConfig (ISO/IEC 14496-3, 1.6.2.1) says.
+struct codec_aac {
+    unsigned object;      // audioObjectType, of the core where there is a high band
+    unsigned layout;      // channelConfiguration
+    uint32_t sample_rate; // of the core; 0: not a known one
+    bool high_band;       // HE-AAC
+    bool short_frames;    // of 960 samples
+};
+
+// Returns false for a torn one.
+bool codec_read_aac(const uint8_t *config, size_t size, struct codec_aac *aac);

@@ -75,6 +75,9 @@ void track_summarize(const struct media_track *track, struct track_summary *summ
     int64_t first_presentation = 0;
     *summary = (struct track_summary){
         .kind = track->kind,
+        .sets = track->kind != MEDIA_VIDEO ? MEDIA_SETS_UNKNOWN
+                : track->parameter_sets    ? MEDIA_SETS_CARRIED
+                                           : MEDIA_SETS_LACKING,
         .timescale = track->timescale,
         .start = track->start,
     };

@@ -32,7 +32,8 @@ struct media_track {
     int64_t start;  // decode time of the first sample on the run's media clock, ticks (tfdt)
     uint8_t *entry; // the sample entry box as in stsd, its header included (8.5.2)
     size_t entry_size;
-    bool parameter_sets; // every key sample carries its own (H.264: SPS, PPS; H.265: VPS too)
+    bool parameter_sets; // every key sample carries its own (H.264: SPS, PPS; H.265: VPS too;
+                         // AV1: sequence header)
     struct media_sample *samples; // in decode order
     size_t sample_count;
     size_t sample_capacity;
@@ -65,6 +66,13 @@ struct track_counts {
     uint64_t duration; // sum of the samples' durations, ticks
 };
 
+// Whether every key sample of a track carries its parameter sets.
+enum media_sets {
+    MEDIA_SETS_UNKNOWN, // it is audio, or the row is older than this question
+    MEDIA_SETS_CARRIED,
+    MEDIA_SETS_LACKING,
+};
+
 // One track of a segment without its samples: what the catalog's narrow row holds.
 struct track_summary {
     enum media_kind kind;
@@ -75,6 +83,7 @@ struct track_summary {
     int32_t greatest_composition;
     uint32_t last_duration; // of the last sample, ticks
     struct track_counts counts;
+    enum media_sets sets;
 };
 
 void track_summarize(const struct media_track *track, struct track_summary *summary);

@@ -1,4 +1,4 @@
-// The first NAL units of key samples. See mp4_nal.h.
+// The first units of key samples. See mp4_nal.h.
 #include "lib/media/mp4_nal.h"
 
 #include "lib/media/nal.h"
@@ -11,11 +11,17 @@ enum {
     NAL_PPS = 2,
     NAL_VPS = 4,
     NAL_SLICE = 8,
+
+    OBU_SEQUENCE_HEADER = 1, // AV1, 6.2.2
+    OBU_FRAME_HEADER = 3,
+    OBU_FRAME = 6,
+    OBU_HEAD_MAX = 2 + 8, // header, extension, size
 };
 
 // How NAL units stand in a track's samples.
 struct nal_format {
     bool h265;
+    bool av1;
     unsigned length_size;
     unsigned needed; // of the parameter sets
 };
@@ -31,6 +37,9 @@ static bool nal_format_read(const struct media_track *track, struct nal_format *
         entry.type == MP4_TYPE('a', 'v', 'c', '1') || entry.type == MP4_TYPE('a', 'v', 'c', '3');
     format->h265 =
         entry.type == MP4_TYPE('h', 'v', 'c', '1') || entry.type == MP4_TYPE('h', 'e', 'v', '1');
+    format->av1 = entry.type == MP4_TYPE('a', 'v', '0', '1');
+    if (format->av1)
+        return true;
     format->length_size = nal_length_size(track->entry, track->entry_size);
     format->needed = NAL_SPS | NAL_PPS | (h264 ? 0U : NAL_VPS);
     return (h264 || format->h265) && format->length_size > 0;
@@ -74,6 +83,38 @@ static bool nal_sample_complete(
     return (found & format->needed) == format->needed;
 }
 
+// Whether a sample carries a sequence header before its first frame.
+static bool obu_sample_complete(struct mp4_file *file, const struct media_sample *sample)
+{
+    uint64_t at = sample->offset;
+    const uint64_t end = sample->offset + sample->size;
+    for (int i = 0; i < NAL_UNITS_MAX && at < end; i++) {
+        uint64_t want = end - at < OBU_HEAD_MAX ? end - at : OBU_HEAD_MAX;
+        const uint8_t *head = mp4_file_get(file, at, want);
+        if (head == NULL)
+            return false;
+        struct mp4_reader reader = mp4_reader_init(head, (size_t)want);
+        uint8_t flags = mp4_reader_u8(&reader), byte = 0x80;
+        unsigned type = flags >> 3 & 0xfU;
+        if (type == OBU_SEQUENCE_HEADER)
+            return true;
+        if (type == OBU_FRAME_HEADER || type == OBU_FRAME || !(flags & 2))
+            return false;
+        if (flags & 4)
+            mp4_reader_u8(&reader);
+        uint64_t size = 0;
+        for (unsigned shift = 0; byte & 0x80 && !reader.failed; shift += 7) {
+            byte = mp4_reader_u8(&reader);
+            size |= shift < 63 ? (uint64_t)(byte & 0x7f) << shift : 0;
+        }
+        at += want - reader.left;
+        if (reader.failed || size > end - at)
+            return false;
+        at += size;
+    }
+    return false;
+}
+
 void mp4_find_parameter_sets(struct mp4_file *file, struct media_segment *segment)
 {
     for (size_t i = 0; i < segment->track_count; i++) {
@@ -86,7 +127,8 @@ void mp4_find_parameter_sets(struct mp4_file *file, struct media_segment *segmen
         for (size_t j = 0; j < track->sample_count && complete; j++) {
             if (track->samples[j].key)
                 complete = ++keys <= NAL_KEYS_MAX &&
-                           nal_sample_complete(file, &format, &track->samples[j]);
+                           (format.av1 ? obu_sample_complete(file, &track->samples[j])
+                                       : nal_sample_complete(file, &format, &track->samples[j]));
         }
         track->parameter_sets = complete && keys > 0;
     }

@@ -4,6 +4,6 @@
 
 #include "lib/media/mp4_reader.h"
 
-// Sets parameter_sets of each track, from the first NAL units of its key samples. Of a track with
+// Sets parameter_sets of each track, from the first units of its key samples. Of a track with
 // more than 1024 of them, or where one can not be read, it is false.
 void mp4_find_parameter_sets(struct mp4_file *file, struct media_segment *segment);

@@ -8,6 +8,7 @@ struct mp4_rows {
     enum mp4_table table;
     int64_t composition_shift;
     int64_t offset_shift;
+    uint32_t key_prefix;
     uint32_t entry;
     uint32_t sample_number; // of the next sample, from 1 on
     uint32_t chunk_number;  // of the open chunk, from 1 on; set to chunks before the first

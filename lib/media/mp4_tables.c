@@ -127,7 +127,7 @@ static inline void mp4_rows_add_to(
             buf_put_u32(rows->buf, rows->sample_number);
         break;
     case MP4_STSZ:
-        buf_put_u32(rows->buf, sample->size);
+        buf_put_u32(rows->buf, sample->size + (sample->key ? rows->key_prefix : 0));
         break;
     case MP4_STSC:
     case MP4_CO64:
@@ -180,7 +180,7 @@ static unsigned mp4_table_parts(enum mp4_table table)
         [MP4_STTS] = SAMPLE_DURATIONS,
         [MP4_CTTS] = SAMPLE_COMPOSITIONS,
         [MP4_STSS] = SAMPLE_KEYS,
-        [MP4_STSZ] = SAMPLE_SIZES,
+        [MP4_STSZ] = SAMPLE_SIZES, // and keys, where they have a prefix
         [MP4_STSC] = SAMPLE_OFFSETS,
         [MP4_CO64] = SAMPLE_OFFSETS,
     };
@@ -227,6 +227,7 @@ void mp4_put_table_body(struct buf *buf, const struct mp4_span *span, enum mp4_t
         .table = table,
         .composition_shift = span->composition_shift,
         .offset_shift = span->offset_shift,
+        .key_prefix = span->key_prefix,
         .entry = span->entry,
         .sample_number = span->sample_base + 1,
         .chunk_number = span->chunk_base,
@@ -234,7 +235,8 @@ void mp4_put_table_body(struct buf *buf, const struct mp4_span *span, enum mp4_t
     struct sample_iter iter;
     struct media_sample sample;
     bool last;
-    sample_iter_init_parts(&iter, span->samples, mp4_table_parts(table));
+    sample_iter_init_parts(&iter, span->samples,
+        mp4_table_parts(table) | (table == MP4_STSZ && span->key_prefix > 0 ? SAMPLE_KEYS : 0));
     while (mp4_span_next(span, &iter, &sample, &last))
         mp4_rows_add(&rows, &sample, last);
     mp4_rows_end(&rows);

@@ -79,6 +79,7 @@ struct mp4_span {
     uint32_t sample_base;      // samples of the track before this span
     uint32_t chunk_base;       // chunks of the track before this span
     int64_t offset_shift;      // added to a chunk's place in the segment file
+    uint32_t key_prefix;       // bytes that each key sample has more than in the segment file
 };
 
 // Counts of a span, walked: for whole segments the catalog's row says the same. `duration` counts

@@ -149,8 +149,11 @@ const struct vfile_info *vfile_info(const struct vfile *file)
 
 size_t vfile_memory(const struct vfile *file)
 {
-    return sizeof(*file) + file->heads.capacity +
-           file->plan.piece_capacity * sizeof(file->plan.pieces[0]);
+    size_t bytes = sizeof(*file) + file->heads.capacity +
+                   file->plan.piece_capacity * sizeof(file->plan.pieces[0]);
+    for (int kind = 0; kind < MEDIA_TRACKS_MAX; kind++)
+        bytes += file->plan.tracks[kind].span_capacity * sizeof(struct vfile_span);
+    return bytes;
 }
 
 const struct vfile_part *vfile_find_part(const struct vfile *file, uint64_t offset)
@@ -166,22 +169,32 @@ bool vfile_media_segment(const struct vfile *file, uint64_t offset, size_t *segm
     const struct vfile_part *part = vfile_find_part(file, offset);
     if (part->kind != VFILE_MEDIA)
         return false;
-    size_t piece = vfile_find_piece(file, part, offset - part->offset);
+    size_t piece = vfile_find_piece(file, offset - part->offset);
     *segment = file->plan.pieces[piece].segment;
     return true;
 }
 
-size_t vfile_find_piece(const struct vfile *file, const struct vfile_part *part, uint64_t offset)
+size_t vfile_find_piece(const struct vfile *file, uint64_t offset)
 {
     size_t low = 0, high = file->plan.piece_count;
     while (high - low > 1) {
         size_t middle = low + (high - low) / 2;
-        const struct vfile_piece *piece = &file->plan.pieces[middle];
-        uint64_t begin = part->kind == VFILE_MEDIA
-                             ? piece->base
-                             : mp4_table_body_size(&file->tracks[part->track],
-                                   &piece->spans[part->track].base, part->table);
-        if (begin <= offset)
+        if (file->plan.pieces[middle].base <= offset)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+size_t vfile_find_span(const struct vfile *file, const struct vfile_part *part, uint64_t offset)
+{
+    const struct vfile_track_plan *plan = &file->plan.tracks[part->track];
+    size_t low = 0, high = plan->span_count;
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+        if (mp4_table_body_size(
+                &file->tracks[part->track], &plan->spans[middle].base, part->table) <= offset)
             low = middle;
         else
             high = middle;

@@ -18,6 +18,9 @@
 #include "lib/media/mp4_write.h"
 #include "lib/media/samples.h"
 
+// Of the bytes that a layout gives. A change of them makes other entity tags.
+#define VFILE_FORMAT_VERSION 2
+
 // Index of a kind's track in the arrays below.
 enum {
     VFILE_VIDEO = 0,

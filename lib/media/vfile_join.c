@@ -6,35 +6,39 @@
 #include "lib/core/alloc.h"
 #include "lib/core/timeutil.h"
 
-static struct vfile_piece *planner_add_piece(struct planner *planner, size_t segment)
+// A piece and a span for each segment, of the same index.
+static void planner_add_segments(struct planner *planner)
 {
-    struct vfile_plan *plan = planner->plan;
-    ARRAY_RESERVE(plan->pieces, plan->piece_count, plan->piece_capacity);
-    struct vfile_piece *piece = &plan->pieces[plan->piece_count++];
-    const struct vfile_segment *from = &planner->request->segments[segment];
-    *piece = (struct vfile_piece){
-        .segment = segment, .file_offset = from->media_offset, .file_end = from->media_end};
-    for (int kind = 0; kind < MEDIA_TRACKS_MAX; kind++) {
-        piece->spans[kind].entry = from->entries[kind];
-        piece->spans[kind].last_duration = from->tracks[kind].last_duration;
+    for (size_t i = planner->first_segment; i <= planner->last_segment; i++) {
+        const struct vfile_segment *from = &planner->request->segments[i];
+        if (!plan_has_video(from))
+            continue;
+        planner_add_span(planner, VFILE_VIDEO,
+            &(struct vfile_span){.piece = planner->plan->piece_count,
+                .count = plan_video(from)->counts.samples,
+                .last_duration = plan_video(from)->last_duration,
+                .entry = from->entries[VFILE_VIDEO]});
+        planner_add_piece(
+            planner, &(struct vfile_piece){.kind = PIECE_SEGMENT,
+                         .segment = i,
+                         .file_offset = from->media_offset,
+                         .file_end = from->media_end,
+                         .kept[VFILE_VIDEO].count = plan_video(from)->counts.samples});
     }
-    piece->spans[VFILE_VIDEO].count = plan_video(from)->counts.samples;
-    return piece;
 }
 
-static void planner_add_pieces(struct planner *planner)
+static void planner_trim_spans(struct planner *planner)
 {
-    for (size_t i = planner->first_segment; i <= planner->last_segment; i++)
-        if (plan_has_video(&planner->request->segments[i]))
-            planner_add_piece(planner, i);
     struct vfile_plan *plan = planner->plan;
-    struct vfile_span *last = &plan->pieces[plan->piece_count - 1].spans[VFILE_VIDEO];
-    last->count = planner->last_count;
-    last->last_duration = planner->last_duration;
-    struct vfile_span *first = &plan->pieces[0].spans[VFILE_VIDEO];
-    first->first = planner->first_sample;
-    first->count -= planner->first_sample;
-    planner->origins = xcalloc(plan->piece_count, sizeof(planner->origins[0]));
+    struct vfile_span *spans = plan->tracks[VFILE_VIDEO].spans;
+    size_t last = plan->tracks[VFILE_VIDEO].span_count - 1;
+    spans[last].count = planner->last_count;
+    spans[last].last_duration = planner->last_duration;
+    spans[0].first = planner->first_sample;
+    spans[0].count -= planner->first_sample;
+    plan->pieces[last].kept[VFILE_VIDEO].count = planner->last_count;
+    plan->pieces[0].kept[VFILE_VIDEO].first = planner->first_sample;
+    plan->pieces[0].kept[VFILE_VIDEO].count -= planner->first_sample;
 }
 
 static int64_t planner_next_origin(struct planner *planner, size_t i)
@@ -43,8 +47,8 @@ static int64_t planner_next_origin(struct planner *planner, size_t i)
     const struct vfile_segment *before = &planner->request->segments[pieces[i - 1].segment];
     const struct vfile_segment *segment = &planner->request->segments[pieces[i].segment];
     if (plan_continues(before, segment))
-        return planner->origins[i - 1];
-    return planner->origins[i - 1] + plan_span_end(before) - plan_span_start(segment);
+        return pieces[i - 1].origin;
+    return pieces[i - 1].origin + plan_span_end(before) - plan_span_start(segment);
 }
 
 // Places every piece's video on the file's clock. Where decode times would not ascend, the segment
@@ -53,28 +57,28 @@ static int64_t planner_next_origin(struct planner *planner, size_t i)
 static int planner_place_pieces(struct planner *planner)
 {
     struct vfile_plan *plan = planner->plan;
+    struct vfile_span *spans = plan->tracks[VFILE_VIDEO].spans;
     int64_t last_decode = -1;
     for (size_t i = 0; i < plan->piece_count; i++) {
         struct vfile_piece *piece = &plan->pieces[i];
         const struct track_summary *video = plan_video(&planner->request->segments[piece->segment]);
         int64_t first_decode = i == 0 ? planner->first_decode : 0;
-        planner->origins[i] =
-            i == 0 ? -(video->start + first_decode) : planner_next_origin(planner, i);
-        int64_t decode = planner->origins[i] + video->start + first_decode;
+        piece->origin = i == 0 ? -(video->start + first_decode) : planner_next_origin(planner, i);
+        int64_t decode = piece->origin + video->start + first_decode;
         int64_t shift = decode > last_decode ? 0 : last_decode + 1 - decode;
         decode += shift;
-        piece->spans[VFILE_VIDEO].composition_shift = (int32_t)-shift;
+        spans[i].composition_shift = (int32_t)-shift;
         if (shift > INT32_MAX)
             return planner_refuse(planner, piece->segment, "its times overlap too far");
-        if (i > 0 && planner_set_duration(planner, &plan->pieces[i - 1].spans[VFILE_VIDEO],
-                         decode - last_decode, piece->segment) < 0)
+        if (i > 0 &&
+            planner_set_duration(planner, &spans[i - 1], decode - last_decode, piece->segment) < 0)
             return -1;
         int64_t whole = (int64_t)video->counts.duration - video->last_duration;
         last_decode =
             decode + (i + 1 == plan->piece_count ? planner->last_decode : whole) - first_decode;
         if (piece->segment == planner->shown_segment)
-            planner->shown_time = planner->origins[i] + video->start + planner->shown.presentation;
-        planner->end_time = planner->origins[i] + video->start + planner->end;
+            planner->shown_time = piece->origin + video->start + planner->shown.presentation;
+        planner->end_time = piece->origin + video->start + planner->end;
     }
     planner->lead_in = planner->shown_time - (planner->first_presentation - planner->first_decode);
     return 0;
@@ -89,14 +93,15 @@ static int planner_shift_presentation(struct planner *planner)
     for (size_t i = 0; i < plan->piece_count; i++) {
         struct vfile_piece *piece = &plan->pieces[i];
         const struct track_summary *video = plan_video(&planner->request->segments[piece->segment]);
-        int64_t total = piece->spans[VFILE_VIDEO].composition_shift + shift;
+        struct vfile_span *span = &plan->tracks[VFILE_VIDEO].spans[i];
+        int64_t total = span->composition_shift + shift;
         if (video->least_composition + total < INT32_MIN ||
             video->greatest_composition + total > INT32_MAX)
             return planner_refuse(planner, piece->segment, "its composition offsets are absurd");
-        piece->spans[VFILE_VIDEO].composition_shift = (int32_t)total;
+        span->composition_shift = (int32_t)total;
         composition |=
             total != 0 || video->least_composition != 0 || video->greatest_composition != 0;
-        planner->origins[i] += shift;
+        piece->origin += shift;
     }
     planner->shown_time += shift;
     planner->end_time += shift;
@@ -115,6 +120,7 @@ static void planner_finish_video(struct planner *planner)
     track->duration = (uint64_t)(planner->end_time - planner->shown_time);
     track->edits[0] = (struct mp4_edit){track->duration, planner->shown_time};
     track->edit_count = 1;
+    plan->shown_time = planner->shown_time;
     plan->timescale = track->timescale;
     plan->duration = track->duration;
     plan->start_us = vfile_wall_time(shown, plan_video(shown)->start + planner->shown.presentation);
@@ -127,7 +133,8 @@ static void planner_finish_video(struct planner *planner)
 
 int planner_place_video(struct planner *planner)
 {
-    planner_add_pieces(planner);
+    planner_add_segments(planner);
+    planner_trim_spans(planner);
     if (planner_place_pieces(planner) < 0 || planner_shift_presentation(planner) < 0)
         return -1;
     planner_finish_video(planner);
@@ -135,17 +142,16 @@ int planner_place_video(struct planner *planner)
 }
 
 // Where frames are reordered, others are decoded after the one that is shown last: they move up by
-// what it loses and are shown when they were. They become a piece of their own, because a piece has
+// what it loses and are shown when they were. They become a span of their own, because a span has
 // one shift of its composition offsets.
 int planner_cut_last(struct planner *planner)
 {
-    struct vfile_plan *plan = planner->plan;
-    size_t last = plan->piece_count - 1;
+    struct vfile_track_plan *track = &planner->plan->tracks[VFILE_VIDEO];
     if (planner->cut_by <= 0)
         return 0;
-    const struct vfile_span whole = plan->pieces[last].spans[VFILE_VIDEO];
+    struct vfile_span *span = &track->spans[track->span_count - 1];
+    const struct vfile_span whole = *span;
     uint32_t kept = planner->cut_sample - whole.first + 1;
-    struct vfile_span *span = &plan->pieces[last].spans[VFILE_VIDEO];
     const struct track_summary *video =
         plan_video(&planner->request->segments[planner->last_segment]);
     int64_t shift = whole.composition_shift + planner->cut_by;
@@ -155,10 +161,10 @@ int planner_cut_last(struct planner *planner)
     if (video->greatest_composition + shift > INT32_MAX)
         return planner_refuse(planner, planner->last_segment, "its composition offsets are absurd");
     span->count = kept;
-    struct vfile_piece *rest = planner_add_piece(planner, planner->last_segment);
-    rest->spans[VFILE_VIDEO] = whole;
-    rest->spans[VFILE_VIDEO].first = whole.first + kept;
-    rest->spans[VFILE_VIDEO].count = whole.count - kept;
-    rest->spans[VFILE_VIDEO].composition_shift = (int32_t)shift;
+    struct vfile_span rest = whole;
+    rest.first += kept;
+    rest.count -= kept;
+    rest.composition_shift = (int32_t)shift;
+    planner_add_span(planner, VFILE_VIDEO, &rest);
     return 0;
 }

@@ -38,6 +38,38 @@ struct vfile {
 // The part that holds the byte `offset` of the file.
 const struct vfile_part *vfile_find_part(const struct vfile *file, uint64_t offset);
 
-// The last piece that begins at or before `offset`, which counts from the beginning of a table's
-// body or of the media.
-size_t vfile_find_piece(const struct vfile *file, const struct vfile_part *part, uint64_t offset);
+// The last piece that begins at or before `offset`, which counts from the media's beginning.
+size_t vfile_find_piece(const struct vfile *file, uint64_t offset);
+
+// The same of a track's spans; `offset` counts from the beginning of the table's body.
+size_t vfile_find_span(const struct vfile *file, const struct vfile_part *part, uint64_t offset);
+
+// vfile_tables.c: appends one span's body of a table, as many bytes as were announced. Returns 0,
+// or -1 with *cause set.
+int vfile_put_table(const struct vfile *file, const struct vfile_source *source,
+    const struct vfile_part *part, size_t span, struct buf *out, char **cause);
+
+// Consecutive bytes of a piece that are not simply those of its file from file_offset on.
+struct vfile_extent {
+    uint64_t base;   // from the piece's beginning
+    uint64_t offset; // in the segment file; VFILE_MADE: made bytes
+    uint64_t size;
+};
+
+#define VFILE_MADE UINT64_MAX
+
+struct vfile_extents {
+    struct vfile_extent *items;
+    size_t count;
+    size_t capacity;
+    size_t piece; // whose they are, when there are any
+};
+
+// vfile_extents.c: what a sparse or prefixed piece is made of, in order; replaces what *extents
+// holds. Returns 0, or -1 with *cause set.
+int vfile_extents_load(struct vfile_extents *extents, const struct vfile *file,
+    const struct vfile_source *source, size_t piece, char **cause);
+void vfile_extents_fini(struct vfile_extents *extents);
+
+// The extent that holds the byte `offset` of the piece.
+const struct vfile_extent *vfile_extents_find(const struct vfile_extents *extents, uint64_t offset);

@@ -1,5 +1,4 @@
-// Plans a virtual file: its steps, their shared pieces, and the counting of entries and bytes. See
-// vfile_plan.h and vfile_planner.h.
+// Plans a virtual file: its steps, and what they share. See vfile_plan.h and vfile_planner.h.
 #include "lib/media/vfile_plan.h"
 
 #include <stdlib.h>
@@ -121,117 +120,21 @@ int planner_set_duration(
     return 0;
 }
 
-static bool plan_span_whole(const struct vfile_span *span, const struct track_summary *summary)
-{
-    return span->first == 0 && span->count == summary->counts.samples;
-}
-
-static int planner_count_span(
-    struct planner *planner, const struct vfile_piece *piece, int kind, struct track_counts *counts)
-{
-    const struct vfile_span *span = &piece->spans[kind];
-    const struct track_summary *summary = &planner->request->segments[piece->segment].tracks[kind];
-    if (plan_span_whole(span, summary)) {
-        *counts = summary->counts;
-        counts->duration += (uint64_t)span->last_duration - summary->last_duration;
-        return 0;
-    }
-    const struct sample_table_track *track = planner_table(planner, piece->segment, kind);
-    if (track == NULL)
-        return -1;
-    mp4_span_counts(&(struct mp4_span){.samples = track,
-                        .first = span->first,
-                        .count = span->count,
-                        .last_duration = span->last_duration,
-                        .entry = span->entry},
-        counts);
-    return 0;
-}
-
-static bool plan_counts_add(struct track_counts *sum, const struct track_counts *counts)
-{
-    return !__builtin_add_overflow(sum->samples, counts->samples, &sum->samples) &&
-           !__builtin_add_overflow(sum->syncs, counts->syncs, &sum->syncs) &&
-           !__builtin_add_overflow(sum->chunks, counts->chunks, &sum->chunks) &&
-           !__builtin_add_overflow(sum->stts_entries, counts->stts_entries, &sum->stts_entries) &&
-           !__builtin_add_overflow(sum->ctts_entries, counts->ctts_entries, &sum->ctts_entries) &&
-           !__builtin_add_overflow(sum->stsc_entries, counts->stsc_entries, &sum->stsc_entries) &&
-           !__builtin_add_overflow(sum->bytes, counts->bytes, &sum->bytes) &&
-           !__builtin_add_overflow(sum->duration, counts->duration, &sum->duration);
-}
-
-static int planner_count(struct planner *planner)
+struct vfile_piece *planner_add_piece(struct planner *planner, const struct vfile_piece *piece)
 {
     struct vfile_plan *plan = planner->plan;
-    for (int kind = 0; kind < MEDIA_TRACKS_MAX; kind++) {
-        for (size_t i = 0; i < plan->piece_count; i++) {
-            struct vfile_piece *piece = &plan->pieces[i];
-            struct track_counts counts;
-            piece->spans[kind].base = plan->tracks[kind].counts;
-            if (piece->spans[kind].count == 0)
-                continue;
-            if (planner_count_span(planner, piece, kind, &counts) < 0)
-                return -1;
-            if (!plan_counts_add(&plan->tracks[kind].counts, &counts))
-                return planner_refuse(planner, piece->segment, "the file would be too long");
-            if (kind == VFILE_VIDEO && piece->sparse)
-                piece->size = counts.bytes;
-        }
-    }
-    return 0;
+    ARRAY_RESERVE(plan->pieces, plan->piece_count, plan->piece_capacity);
+    plan->pieces[plan->piece_count] = *piece;
+    return &plan->pieces[plan->piece_count++];
 }
 
-// Narrows a trimmed piece to the bytes from its first to its last needed sample.
-static int planner_narrow(struct planner *planner, struct vfile_piece *piece)
+struct vfile_span *planner_add_span(
+    struct planner *planner, int kind, const struct vfile_span *span)
 {
-    uint64_t from = UINT64_MAX, to = 0;
-    for (int kind = 0; kind < MEDIA_TRACKS_MAX; kind++) {
-        const struct vfile_span *span = &piece->spans[kind];
-        if (span->count == 0)
-            continue;
-        const struct sample_table_track *track = planner_table(planner, piece->segment, kind);
-        if (track == NULL)
-            return -1;
-        struct sample_iter iter;
-        sample_iter_init(&iter, track);
-        for (const struct sample *sample; (sample = sample_iter_next(&iter)) != NULL;) {
-            if (sample->index < span->first)
-                continue;
-            if (sample->index - span->first >= span->count)
-                break;
-            from = sample->offset < from ? sample->offset : from;
-            to = sample->offset + sample->size > to ? sample->offset + sample->size : to;
-        }
-    }
-    if (from < piece->file_offset || to > piece->file_end || from > to)
-        return planner_refuse(planner, piece->segment, "its samples lie outside its media");
-    piece->file_offset = from;
-    piece->file_end = to;
-    return 0;
-}
-
-static int planner_place_bytes(struct planner *planner)
-{
-    struct vfile_plan *plan = planner->plan;
-    for (size_t i = 0; i < plan->piece_count; i++) {
-        struct vfile_piece *piece = &plan->pieces[i];
-        const struct vfile_segment *segment = &planner->request->segments[piece->segment];
-        piece->sparse = !planner->request->audio && segment->tracks[VFILE_AUDIO].counts.samples > 0;
-        bool whole = plan_span_whole(&piece->spans[VFILE_VIDEO], plan_video(segment));
-        if (!whole && !piece->sparse && planner_narrow(planner, piece) < 0)
-            return -1;
-        if (piece->file_end < piece->file_offset)
-            return planner_refuse(planner, piece->segment, "its media has no extent");
-        piece->size = piece->file_end - piece->file_offset;
-    }
-    if (planner_count(planner) < 0)
-        return -1;
-    uint64_t base = 0;
-    for (size_t i = 0; i < plan->piece_count; i++) {
-        plan->pieces[i].base = base;
-        base += plan->pieces[i].size;
-    }
-    return 0;
+    struct vfile_track_plan *track = &planner->plan->tracks[kind];
+    ARRAY_RESERVE(track->spans, track->span_count, track->span_capacity);
+    track->spans[track->span_count] = *span;
+    return &track->spans[track->span_count++];
 }
 
 int vfile_plan_make(struct vfile_plan *plan, const struct vfile_request *request,
@@ -239,21 +142,24 @@ int vfile_plan_make(struct vfile_plan *plan, const struct vfile_request *request
 {
     struct planner planner = {.request = request, .source = source, .plan = plan, .cause = cause};
     *plan = (struct vfile_plan){0};
-    int result = -1;
     if (planner_check(&planner) < 0 || planner_find_start(&planner) < 0 ||
         planner_find_end(&planner) < 0)
-        goto out;
+        return -1;
     if (planner_place_video(&planner) < 0 ||
         (request->audio && planner_place_audio(&planner) < 0) || planner_cut_last(&planner) < 0)
-        goto out;
-    result = planner_place_bytes(&planner);
-out:
-    free(planner.origins);
-    return result;
+        return -1;
+    return planner_make_sets(&planner) < 0 ? -1 : planner_place_bytes(&planner);
 }
 
 void vfile_plan_fini(struct vfile_plan *plan)
 {
+    for (int kind = 0; kind < MEDIA_TRACKS_MAX; kind++) {
+        struct vfile_track_plan *track = &plan->tracks[kind];
+        for (size_t i = 0; i < track->made_count; i++)
+            free(track->made[i].data);
+        free(track->made);
+        free(track->spans);
+    }
     free(plan->pieces);
     *plan = (struct vfile_plan){0};
 }

@@ -42,7 +42,6 @@ struct planner {
     int64_t cut_by;       // how much less that is than its own duration; 0 or less: not at all
     int64_t end;          // of presentation, relative to last_segment's first sample
     bool end_trimmed;
-    int64_t *origins; // of each piece
     int64_t shown_time;
     int64_t end_time; // on the file's clock
     int64_t lead_in;
@@ -64,10 +63,21 @@ int planner_place_video(struct planner *planner);
 // Gives the frame that is on screen at the end no more than its part.
 int planner_cut_last(struct planner *planner);
 
-// vfile_audio.c: what of the audio goes with it.
+// vfile_audio.c: what of the audio goes with it, and silence where there is none.
 int planner_place_audio(struct planner *planner);
 
+// vfile_made.c: the made bytes of each sample entry, and which pieces have parameter sets before
+// their key samples. Silence is made for the time scale of the audio track.
+int planner_make_sets(struct planner *planner);
+void planner_make_silence(struct planner *planner, uint32_t timescale);
+
+// vfile_place.c: where all bytes stand, and how many there are.
+int planner_place_bytes(struct planner *planner);
+
 // Shared by the steps.
+struct vfile_piece *planner_add_piece(struct planner *planner, const struct vfile_piece *piece);
+struct vfile_span *planner_add_span(
+    struct planner *planner, int kind, const struct vfile_span *span);
 const struct track_summary *plan_video(const struct vfile_segment *segment);
 bool plan_has_video(const struct vfile_segment *segment);
 

@@ -19,12 +19,6 @@ enum {
     VFILE_READ_AHEAD = 4 * 1024 * 1024,
 };
 
-struct vfile_extent {
-    uint64_t base; // from the piece's beginning
-    uint64_t offset;
-    uint64_t size;
-};
-
 struct vfile_reader {
     const struct vfile *file;
     // Bytes that were made or read by the last load.
@@ -36,11 +30,8 @@ struct vfile_reader {
         int fd; // -1: free
     } open[VFILE_FILES];
     bool blocks; // the file system can not tell what it has cached: every read is loaded
-    // The chunks of a sparse piece.
-    struct vfile_extent *extents;
-    size_t extent_count;
-    size_t extent_piece;
-    size_t piece; // where the last media read was
+    struct vfile_extents extents; // of the last piece that needed them
+    size_t piece;                 // where the last media read was
 };
 
 struct vfile_reader *vfile_reader_new(const struct vfile *file)
@@ -66,45 +57,51 @@ void vfile_reader_free(struct vfile_reader *reader)
     for (int i = 0; i < VFILE_FILES; i++)
         vfile_reader_close(&reader->open[i]);
     buf_fini(&reader->window);
-    free(reader->extents);
+    vfile_extents_fini(&reader->extents);
     free(reader);
 }
 
-// Where in its file the byte `offset` of the piece stands, and how many follow it there. False when
-// the piece's chunks are not known yet.
+// Where the byte `offset` of the piece stands, and how many follow it there.
+struct vfile_location {
+    const uint8_t *made; // NULL: in the segment file
+    uint64_t file_offset;
+    uint64_t available;
+};
+
+// False when the piece's extents are not known yet.
 static bool vfile_reader_locate(const struct vfile_reader *reader, size_t index, uint64_t offset,
-    uint64_t *file_offset, uint64_t *available)
+    struct vfile_location *location)
 {
-    const struct vfile_piece *piece = &reader->file->plan.pieces[index];
-    if (!piece->sparse) {
-        *file_offset = piece->file_offset + offset;
-        *available = piece->size - offset;
+    const struct vfile_plan *plan = &reader->file->plan;
+    const struct vfile_piece *piece = &plan->pieces[index];
+    if (piece->kind == PIECE_SILENCE) {
+        const struct vfile_made *made = vfile_piece_made(plan, piece);
+        uint64_t at = offset % made->size;
+        *location = (struct vfile_location){.made = made->data + at, .available = made->size - at};
         return true;
     }
-    if (reader->extents == NULL || reader->extent_piece != index)
-        return false;
-    size_t low = 0, high = reader->extent_count;
-    while (high - low > 1) {
-        size_t middle = low + (high - low) / 2;
-        if (reader->extents[middle].base <= offset)
-            low = middle;
-        else
-            high = middle;
+    if (!piece->sparse && !piece->prefixed) {
+        *location = (struct vfile_location){
+            .file_offset = piece->file_offset + offset, .available = piece->size - offset};
+        return true;
     }
-    const struct vfile_extent *extent = &reader->extents[low];
-    *file_offset = extent->offset + (offset - extent->base);
-    *available = extent->size - (offset - extent->base);
+    if (reader->extents.count == 0 || reader->extents.piece != index)
+        return false;
+    const struct vfile_extent *extent = vfile_extents_find(&reader->extents, offset);
+    uint64_t at = offset - extent->base;
+    *location =
+        (struct vfile_location){.file_offset = extent->offset + at, .available = extent->size - at};
+    if (extent->offset == VFILE_MADE)
+        location->made = vfile_piece_made(plan, piece)->data + at;
     return true;
 }
 
 // Finds the media byte `offset` of the media part. Consecutive reads stay in one piece mostly.
 static size_t vfile_reader_piece(struct vfile_reader *reader, uint64_t offset)
 {
-    const struct vfile_plan *plan = &reader->file->plan;
-    const struct vfile_piece *piece = &plan->pieces[reader->piece];
+    const struct vfile_piece *piece = &reader->file->plan.pieces[reader->piece];
     if (offset < piece->base || offset - piece->base >= piece->size)
-        reader->piece = vfile_find_piece(
-            reader->file, &reader->file->parts[reader->file->part_count - 1], offset);
+        reader->piece = vfile_find_piece(reader->file, offset);
     return reader->piece;
 }
 
@@ -114,21 +111,17 @@ static ssize_t vfile_reader_short(const struct vfile_piece *piece, char **cause)
     return -1;
 }
 
-// Reads media without waiting for the disk; 0 when it would wait.
-static ssize_t vfile_reader_try_media(
-    struct vfile_reader *reader, uint64_t offset, void *data, size_t size, char **cause)
+// Reads a segment file without waiting for the disk; 0 when it would wait.
+static ssize_t vfile_reader_try_file(
+    struct vfile_reader *reader, size_t index, uint64_t offset, struct iovec vector, char **cause)
 {
-    size_t index = vfile_reader_piece(reader, offset);
     const struct vfile_piece *piece = &reader->file->plan.pieces[index];
     const struct vfile_open *place = &reader->open[index % VFILE_FILES];
-    uint64_t file_offset, available;
-    if (reader->blocks || place->fd < 0 || place->piece != index ||
-        !vfile_reader_locate(reader, index, offset - piece->base, &file_offset, &available))
+    if (reader->blocks || place->fd < 0 || place->piece != index)
         return 0;
-    struct iovec vector = {data, size < available ? size : (size_t)available};
     ssize_t got;
     do
-        got = preadv2(place->fd, &vector, 1, (off_t)file_offset, RWF_NOWAIT);
+        got = preadv2(place->fd, &vector, 1, (off_t)offset, RWF_NOWAIT);
     while (got < 0 && errno == EINTR);
     if (got > 0)
         return got;
@@ -142,6 +135,23 @@ static ssize_t vfile_reader_try_media(
     }
     *cause = xasprintf("segment %zu of the range: %s", piece->segment, strerror(errno));
     return -1;
+}
+
+// Reads media without waiting; 0 when it would wait.
+static ssize_t vfile_reader_try_media(
+    struct vfile_reader *reader, uint64_t offset, void *data, size_t size, char **cause)
+{
+    size_t index = vfile_reader_piece(reader, offset);
+    const struct vfile_piece *piece = &reader->file->plan.pieces[index];
+    struct vfile_location at;
+    if (!vfile_reader_locate(reader, index, offset - piece->base, &at))
+        return 0;
+    size = size < at.available ? size : (size_t)at.available;
+    if (at.made == NULL)
+        return vfile_reader_try_file(
+            reader, index, at.file_offset, (struct iovec){data, size}, cause);
+    memcpy(data, at.made, size);
+    return (ssize_t)size;
 }
 
 ssize_t vfile_reader_try(
@@ -171,122 +181,18 @@ ssize_t vfile_reader_try(
 
 // --- Loading ---
 
-static struct mp4_span vfile_span_of(const struct vfile *file, const struct vfile_piece *piece,
-    int kind, const struct sample_table_track *samples)
-{
-    const struct vfile_span *span = &piece->spans[kind];
-    return (struct mp4_span){.samples = samples,
-        .first = span->first,
-        .count = span->count,
-        .last_duration = span->last_duration,
-        .composition_shift = span->composition_shift,
-        .entry = span->entry,
-        .sample_base = span->base.samples,
-        .chunk_base = span->base.chunks,
-        .offset_shift = (int64_t)(file->media_offset + piece->base) - (int64_t)piece->file_offset};
-}
-
-// Calls `fn` for each chunk of a span: a run of samples that lie one behind the other.
-static void vfile_each_chunk(const struct vfile_span *span, const struct sample_table_track *track,
-    void (*fn)(void *arg, uint64_t offset, uint64_t size), void *arg)
-{
-    uint64_t offset = 0, size = 0;
-    bool any = false;
-    struct sample_iter iter;
-    sample_iter_init(&iter, track);
-    for (const struct sample *sample; (sample = sample_iter_next(&iter)) != NULL;) {
-        if (sample->index < span->first)
-            continue;
-        if (sample->index - span->first >= span->count)
-            break;
-        if (sample->chunk_start || !any) {
-            if (any)
-                fn(arg, offset, size);
-            offset = sample->offset;
-            size = 0;
-            any = true;
-        }
-        size += sample->size;
-    }
-    if (any)
-        fn(arg, offset, size);
-}
-
-struct vfile_chunk_sink {
-    struct buf *buf;
-    uint64_t place;
-    struct vfile_reader *reader;
-    size_t capacity;
-};
-
-static void vfile_put_chunk(void *arg, uint64_t offset, uint64_t size)
-{
-    (void)offset;
-    struct vfile_chunk_sink *sink = arg;
-    buf_put_u64(sink->buf, sink->place);
-    sink->place += size;
-}
-
-static void vfile_add_extent(void *arg, uint64_t offset, uint64_t size)
-{
-    struct vfile_chunk_sink *sink = arg;
-    struct vfile_reader *reader = sink->reader;
-    ARRAY_RESERVE(reader->extents, reader->extent_count, sink->capacity);
-    reader->extents[reader->extent_count++] = (struct vfile_extent){sink->place, offset, size};
-    sink->place += size;
-}
-
-// Appends one span's body of a table to the window.
-static int vfile_make_body(struct vfile_reader *reader, const struct vfile_source *source,
-    const struct vfile_part *part, size_t index, char **cause)
-{
-    const struct vfile *file = reader->file;
-    const struct vfile_plan *plan = &file->plan;
-    const struct vfile_piece *piece = &plan->pieces[index];
-    const struct vfile_span *span = &piece->spans[part->track];
-    const struct track_counts *end = index + 1 < plan->piece_count
-                                         ? &plan->pieces[index + 1].spans[part->track].base
-                                         : &plan->tracks[part->track].counts;
-    const struct mp4_track *track = &file->tracks[part->track];
-    uint64_t expected = mp4_table_body_size(track, end, part->table) -
-                        mp4_table_body_size(track, &span->base, part->table);
-    const struct sample_table *table = source->table(source->arg, piece->segment, cause);
-    if (table == NULL)
-        return -1;
-    const struct sample_table_track *samples = sample_table_track(table, track->kind);
-    size_t before = reader->window.size;
-    if (samples != NULL && samples->sample_count >= span->first &&
-        samples->sample_count - span->first >= span->count) {
-        struct mp4_span bytes = vfile_span_of(file, piece, part->track, samples);
-        struct vfile_chunk_sink sink = {
-            .buf = &reader->window, .place = file->media_offset + piece->base};
-        if (part->table == MP4_CO64 && piece->sparse)
-            vfile_each_chunk(span, samples, vfile_put_chunk, &sink);
-        else
-            mp4_put_table_body(&reader->window, &bytes, part->table);
-    }
-    if (reader->window.size - before == expected)
-        return 0;
-    *cause = xasprintf(
-        "segment %zu of the range: its sample table does not agree with its row", piece->segment);
-    return -1;
-}
-
 // Makes table bodies from the span that holds `offset` (of the part) on, as many as fill a window.
 static int vfile_load_table(struct vfile_reader *reader, const struct vfile_source *source,
     const struct vfile_part *part, uint64_t offset, char **cause)
 {
     const struct vfile *file = reader->file;
-    size_t index = vfile_find_piece(file, part, offset);
-    const struct vfile_span *span = &file->plan.pieces[index].spans[part->track];
-    reader->window_offset =
-        part->offset + mp4_table_body_size(&file->tracks[part->track], &span->base, part->table);
-    for (; index < file->plan.piece_count && reader->window.size < VFILE_WINDOW_SIZE; index++) {
-        if (file->plan.pieces[index].spans[part->track].count == 0)
-            continue;
-        if (vfile_make_body(reader, source, part, index, cause) < 0)
+    const struct vfile_track_plan *plan = &file->plan.tracks[part->track];
+    size_t index = vfile_find_span(file, part, offset);
+    reader->window_offset = part->offset + mp4_table_body_size(&file->tracks[part->track],
+                                               &plan->spans[index].base, part->table);
+    for (; index < plan->span_count && reader->window.size < VFILE_WINDOW_SIZE; index++)
+        if (vfile_put_table(file, source, part, index, &reader->window, cause) < 0)
             return -1;
-    }
     return 0;
 }
 
@@ -296,7 +202,7 @@ static int vfile_reader_open(
 {
     const struct vfile_piece *piece = &reader->file->plan.pieces[index];
     struct vfile_open *place = &reader->open[index % VFILE_FILES];
-    if (place->fd >= 0 && place->piece == index)
+    if (piece->kind == PIECE_SILENCE || (place->fd >= 0 && place->piece == index))
         return 0;
     vfile_reader_close(place);
     int fd = source->open(source->arg, piece->segment, cause);
@@ -319,7 +225,8 @@ static int vfile_reader_open_ahead(
     struct vfile_reader *reader, const struct vfile_source *source, size_t index, char **cause)
 {
     const struct vfile_open *place = &reader->open[index % VFILE_FILES];
-    if (place->fd >= 0 && place->piece == index)
+    bool silence = reader->file->plan.pieces[index].kind == PIECE_SILENCE;
+    if (silence || (place->fd >= 0 && place->piece == index))
         return 0;
     if (vfile_reader_open(reader, source, index, cause) < 0)
         return -1;
@@ -332,61 +239,55 @@ static int vfile_reader_open_ahead(
     return 0;
 }
 
-static int vfile_load_extents(
-    struct vfile_reader *reader, const struct vfile_source *source, size_t index, char **cause)
+// Reads from a segment file into the window, as much as `at` has there and the window wants.
+// Returns the number of bytes, or -1 with *cause set.
+static ssize_t vfile_load_file(struct vfile_reader *reader, size_t index,
+    const struct vfile_location *at, size_t want, char **cause)
 {
     const struct vfile_piece *piece = &reader->file->plan.pieces[index];
-    if (!piece->sparse || (reader->extents != NULL && reader->extent_piece == index))
-        return 0;
-    free(reader->extents);
-    reader->extents = NULL;
-    reader->extent_count = 0;
-    reader->extent_piece = index;
-    const struct sample_table *table = source->table(source->arg, piece->segment, cause);
-    if (table == NULL)
-        return -1;
-    const struct sample_table_track *track = sample_table_track(table, MEDIA_VIDEO);
-    struct vfile_chunk_sink sink = {.reader = reader};
-    if (track != NULL)
-        vfile_each_chunk(&piece->spans[VFILE_VIDEO], track, vfile_add_extent, &sink);
-    if (sink.place == piece->size && reader->extent_count > 0)
-        return 0;
-    *cause = xasprintf(
-        "segment %zu of the range: its sample table does not agree with its row", piece->segment);
-    return -1;
+    int fd = reader->open[index % VFILE_FILES].fd;
+    uint8_t *place = buf_extend(&reader->window, want);
+    ssize_t got;
+    do
+        got = pread(fd, place, want, (off_t)at->file_offset);
+    while (got < 0 && errno == EINTR);
+    if (got < 0)
+        *cause = xasprintf("segment %zu of the range: %s", piece->segment, strerror(errno));
+    reader->window.size -= want - (got > 0 ? (size_t)got : 0);
+    return got != 0 ? got : vfile_reader_short(piece, cause);
 }
 
-// Reads a window of media, waiting for the disk.
+// Reads a window of one piece's media, waiting for the disk.
 static int vfile_load_media(
     struct vfile_reader *reader, const struct vfile_source *source, uint64_t offset, char **cause)
 {
     size_t index = vfile_reader_piece(reader, offset);
     const struct vfile_piece *piece = &reader->file->plan.pieces[index];
-    if (vfile_load_extents(reader, source, index, cause) < 0 ||
-        vfile_reader_open_ahead(reader, source, index, cause) < 0)
+    bool known = reader->extents.count > 0 && reader->extents.piece == index;
+    if ((piece->sparse || piece->prefixed) && !known &&
+        vfile_extents_load(&reader->extents, reader->file, source, index, cause) < 0)
         return -1;
-    int fd = reader->open[index % VFILE_FILES].fd;
-    uint64_t at = offset - piece->base, file_offset, available;
+    if (vfile_reader_open_ahead(reader, source, index, cause) < 0)
+        return -1;
+    uint64_t at = offset - piece->base;
+    struct vfile_location location;
     while (at < piece->size && reader->window.size < VFILE_WINDOW_SIZE &&
-           vfile_reader_locate(reader, index, at, &file_offset, &available)) {
+           vfile_reader_locate(reader, index, at, &location)) {
         size_t want = VFILE_WINDOW_SIZE - reader->window.size;
-        if (want > available)
-            want = (size_t)available;
-        uint8_t *place = buf_extend(&reader->window, want);
-        ssize_t got = pread(fd, place, want, (off_t)file_offset);
-        reader->window.size -= want - (got > 0 ? (size_t)got : 0);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0) {
-            *cause = xasprintf("segment %zu of the range: %s", piece->segment, strerror(errno));
+        want = want < location.available ? want : (size_t)location.available;
+        ssize_t got = (ssize_t)want;
+        if (location.made != NULL)
+            buf_put(&reader->window, location.made, want);
+        else
+            got = vfile_load_file(reader, index, &location, want, cause);
+        if (got < 0)
             return -1;
-        }
-        if (got == 0)
-            return (int)vfile_reader_short(piece, cause);
-        at += (size_t)got;
-        if (at == piece->size || reader->window.size == VFILE_WINDOW_SIZE)
-            posix_fadvise(
-                fd, (off_t)(file_offset + (size_t)got), VFILE_READ_AHEAD, POSIX_FADV_WILLNEED);
+        at += (uint64_t)got;
+        if (location.made == NULL &&
+            (at == piece->size || reader->window.size == VFILE_WINDOW_SIZE))
+            posix_fadvise(reader->open[index % VFILE_FILES].fd,
+                (off_t)(location.file_offset + (uint64_t)got), VFILE_READ_AHEAD,
+                POSIX_FADV_WILLNEED);
     }
     return 0;
 }

@@ -5,7 +5,8 @@ product and knows nothing of its catalog, its sample tables or its way of comput
 """
 
 import hashlib
-from dataclasses import dataclass, replace
+import struct
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import fragments
@@ -19,6 +20,20 @@ def nearest(numerator, denominator):
     return sign * ((2 * abs(numerator) + denominator) // (2 * denominator))
 
 
+# A packet of silence by codec and channels.
+SILENCE = {
+    (b"mp4a", 1): bytes.fromhex("00c800802380"),
+    (b"mp4a", 2): bytes.fromhex("210049900219002380"),
+    (b"Opus", 1): bytes.fromhex("f8fffe"),
+    (b"Opus", 2): bytes.fromhex("f8fffe"),
+}
+FRAME = {b"mp4a": 1024, b"Opus": 960}  # its ticks, where the time scale is the sampling rate
+
+
+def md5(data):
+    return hashlib.md5(data).hexdigest()
+
+
 @dataclass(frozen=True)
 class Packet:
     hash: str
@@ -27,6 +42,7 @@ class Packet:
     duration: int
     key: bool
     entry: str = ""  # hash of its sample entry
+    data: bytes = field(default=b"", repr=False, compare=False)
 
     @property
     def end(self):
@@ -76,12 +92,84 @@ class Source:
 
 def _packets(track):
     if track is None:
-        return [], 0, ""
-    entry = hashlib.md5(track.entry).hexdigest()
-    return [Packet(hashlib.md5(sample.data).hexdigest(), sample.dts, sample.pts,
-                   following.dts - sample.dts if following else sample.duration, sample.key, entry)
+        return [], 0, b""
+    entry = md5(track.entry)
+    return [Packet(md5(sample.data), sample.dts, sample.pts,
+                   following.dts - sample.dts if following else sample.duration, sample.key, entry,
+                   sample.data)
             for sample, following in zip(track.samples, [*track.samples[1:], None])], \
-        track.timescale, entry
+        track.timescale, track.entry
+
+
+# --- Parameter sets
+
+
+def parameter_sets(entry):
+    """Those of a sample entry, as they would stand in a sample."""
+    boxes = {kind: entry[at:to] for kind, at, to in fragments.boxes(entry, 8 + 78)}
+    if "avcC" in boxes:
+        return _avc_sets(boxes["avcC"])
+    if "hvcC" in boxes:
+        return _hevc_sets(boxes["hvcC"])
+    return boxes["av1C"][4:]  # the sequence header and nothing else, as ffmpeg writes it
+
+
+def _avc_sets(config):
+    found, at = [], 5
+    for mask in (31, 255):
+        count, at = config[at] & mask, at + 1
+        for _ in range(count):
+            size = struct.unpack_from(">H", config, at)[0]
+            found.append(bytes(2) + config[at:at + 2 + size])
+            at += 2 + size
+    return b"".join(found)
+
+
+def _hevc_sets(config):
+    found, at = [], 23
+    for _ in range(config[22]):
+        kind, count = struct.unpack_from(">BH", config, at)
+        at += 3
+        for _ in range(count):
+            size = struct.unpack_from(">H", config, at)[0]
+            if kind & 63 in (32, 33, 34):
+                found.append(bytes(2) + config[at:at + 2 + size])
+            at += 2 + size
+    return b"".join(found)
+
+
+def carries_sets(codec, data):
+    """Whether a key sample has its parameter sets in itself."""
+    if codec == b"av01":
+        return any(kind == 1 for kind in _obu_types(data))
+    kinds = {(unit[0] & 31) if codec == b"avc1" else (unit[0] >> 1 & 63) for unit in units(data)}
+    return {7, 8} <= kinds if codec == b"avc1" else {32, 33, 34} <= kinds
+
+
+def units(data):
+    """The NAL units of a sample, each of which stands behind its length."""
+    found, at = [], 0
+    while at < len(data):
+        size = struct.unpack_from(">I", data, at)[0]
+        found.append(data[at + 4:at + 4 + size])
+        at += 4 + size
+    return found
+
+
+def _obu_types(data):
+    found, at = [], 0
+    while at < len(data):
+        head, size, shift = data[at], 0, 0
+        found.append(head >> 3 & 15)
+        assert head & 2 and not head & 4, "an OBU with a size and without an extension"
+        while True:
+            at += 1
+            size |= (data[at] & 127) << shift
+            shift += 7
+            if not data[at] & 128:
+                break
+        at += 1 + size
+    return found
 
 
 @dataclass
@@ -139,7 +227,15 @@ def _check_codecs(sources, audio):
 
 
 def _family(source, kind):
-    return fragments.read(fragments.head(source.segment.path.read_bytes()))[kind].entry[4:8]
+    return getattr(source, kind + "_entry")[4:8]
+
+
+def _channels(entry):
+    """1 or 2. Of AAC the entry's own field says nothing; its AudioSpecificConfig does."""
+    if entry[4:8] != b"mp4a":
+        return struct.unpack_from(">H", entry, 8 + 16)[0]
+    at = entry.index(b"\x05\x80\x80\x80", entry.index(b"esds"))  # as ffmpeg writes lengths
+    return entry[at + 6] >> 3 & 15
 
 
 class _File:
@@ -242,8 +338,11 @@ class _File:
             taken = placed.source.video[placed.first:placed.first + placed.count]
             # Decode times ascend; where they would not, a segment is decoded later.
             late = max(packets[-1].dts + 1 - (taken[0].dts + placed.origin), 0) if packets else 0
+            sets = self._sets_before(placed.source)
             packets += [replace(packet, dts=packet.dts + placed.origin + late,
-                                pts=packet.pts + placed.origin) for packet in taken]
+                                pts=packet.pts + placed.origin,
+                                hash=md5(sets + packet.data) if packet.key else packet.hash)
+                        for packet in taken]
         origin = next(p.origin for p in self.placed if p.source is self.first)
         shown = self.shown_packet.pts + origin
         shift = max(-shown, 0)  # an edit can not begin before zero
@@ -258,6 +357,15 @@ class _File:
         self.lead_in = max(
             self.shown[0] - begin.source.video[begin.first].pts - begin.origin, 0)
 
+    def _sets_before(self, source):
+        """What is put before each of its key samples: its parameter sets, where the file has
+        several and they are not there yet."""
+        several = {parameter_sets(placed.source.video_entry) for placed in self.placed}
+        if len(several) == 1 or all(carries_sets(source.video_entry[4:8], packet.data)
+                                    for packet in source.video if packet.key):
+            return b""
+        return parameter_sets(source.video_entry)
+
     def _with_durations(self, packets):
         """Each lasts until the next one is decoded; the one on screen at the end no longer than
         that."""
@@ -266,7 +374,7 @@ class _File:
         if self.cut is None:
             return found
         at = next(i for i, packet in reversed(list(enumerate(found)))
-                  if packet.hash == self.cut[0].hash)
+                  if packet.data is self.cut[0].data)
         less = found[at].duration - self.cut[1]
         if less <= 0:
             return found
@@ -277,39 +385,92 @@ class _File:
     # --- Sound
 
     def _make_audio(self):
-        scale = next((p.source.audio_scale for p in self.placed if p.source.audio), 0)
-        if not scale:
+        sounding = [p.source for p in self.placed if p.source.audio]
+        if not sounding:
             return
-        picture = self.first.video_scale
-        begin, end = (nearest(at * scale, picture) for at in self.shown)
-        packets, before = [], None
-        for placed in self.placed:
-            placed.audio_origin = origin = nearest(placed.origin * scale, picture)
-            source = placed.source
-            if not source.audio:
-                continue
-            if not packets:
-                kept = [p for p in source.audio if p.dts + p.duration + origin > begin]
-            elif source.continues(before):
-                kept = [p for p in source.audio if p.dts + origin > packets[-1].dts]
-            else:  # whole frames that would overlap are left out
-                bound = packets[-1].dts + packets[-1].duration // 2
-                kept = [p for p in source.audio if p.dts + origin >= bound]
-            kept = [replace(p, dts=p.dts + origin, pts=p.dts + origin) for p in kept
-                    if p.dts + origin < end]
-            if kept:
-                packets += kept
-                before = source
+        sound = _Sound(self, sounding[0])
+        for placed, following in zip(self.placed, [*self.placed[1:], None]):
+            sound.add(placed, following)
+        packets = sound.packets
+        end = packets[-1].dts + packets[-1].duration if packets else 0
         packets = [replace(packet, duration=following.dts - packet.dts)
                    for packet, following in zip(packets, packets[1:])] + packets[-1:]
-        if not packets:
+        if not sound.heard:
             return
         first = packets[0].dts
-        heard = (max(first, begin), min(packets[-1].dts + packets[-1].duration, end))
+        heard = (max(first, sound.begin), min(end, sound.end))
         if heard[1] <= heard[0]:
             return
-        self.audio_scale = scale
-        self.delay = nearest((heard[0] - begin) * picture, scale)
+        self.audio_scale = sound.scale
+        self.delay = nearest((heard[0] - sound.begin) * sound.picture, sound.scale)
         self.heard = tuple(at - first for at in heard)
         self.audio = [replace(packet, dts=packet.dts - first, pts=packet.pts - first)
                       for packet in packets]
+
+
+class _Sound:
+    """The sound of a file, placed beside its picture. Each recorded packet stands at its own time;
+    where more than a packet is missing, silence does."""
+
+    def __init__(self, file, first):
+        self.scale, self.picture = first.audio_scale, file.first.video_scale
+        self.begin, self.end = (nearest(at * self.scale, self.picture) for at in file.shown)
+        self.frame = FRAME[first.audio_entry[4:8]]
+        self.entry = first.audio_entry
+        self.packets = []
+        self.heard = False  # something else than silence
+        self.until = self.begin  # where what is there ends
+        self.before = None  # the segment of the last packet; None: it is silence
+        self.previous = None  # the segment before this one
+
+    def add(self, placed, following):
+        source = placed.source
+        origin = nearest(placed.origin * self.scale, self.picture)
+        begins_run = self.previous is not None and not source.continues(self.previous)
+        ends_run = following is not None and not following.source.continues(source)
+        ends = nearest(source.end * self.scale + placed.origin * self.scale, self.picture)
+        if source.audio:
+            self._add_packets(source, origin, placed, begins_run, ends if ends_run else self.end)
+        limit = min(ends, self.end)
+        if following and not ends_run:
+            limit = min(limit, ends - self.scale)
+        self._fill(limit, lambda missing: missing // self.frame)
+        self.previous = source
+
+    def _add_packets(self, source, origin, placed, begins_run, ends):
+        # A run's sound goes from its first picture to the end of its last one.
+        if not self.packets:
+            least, covering = self.begin, True
+        elif self.before and source.continues(self.before):
+            least, covering = self.packets[-1].dts + 1, False
+        else:  # whole packets that would overlap are left out
+            last = self.packets[-1]
+            least, covering = last.dts + (self.until - last.dts) // 2, False
+        if begins_run:
+            first = nearest((source.begin + placed.origin) * self.scale, self.picture)
+            least = max(least, first - source.audio[-1].duration // 2)
+            covering = False
+        for packet in source.audio:
+            at = packet.dts + origin
+            lasts = self.frame if packet.duration > 2 * self.frame else packet.duration
+            early = at + lasts <= least if covering else at < least
+            if early or at >= min(ends, self.end):
+                continue
+            if not self.packets:
+                self.entry = source.audio_entry
+            self._fill(at, lambda missing: nearest(missing, self.frame))
+            at = max(at, self.packets[-1].dts + 1) if self.packets else at
+            self.packets.append(replace(packet, dts=at, pts=at, duration=lasts))
+            self.until = at + lasts
+            self.entry, self.before, self.heard = source.audio_entry, source, True
+
+    def _fill(self, until, count):
+        missing = until - self.until
+        if missing <= self.frame:
+            return
+        data = SILENCE[self.entry[4:8], _channels(self.entry)]
+        for _ in range(count(missing)):
+            self.packets.append(Packet(md5(data), self.until, self.until, self.frame, True,
+                                       md5(self.entry), data))
+            self.until += self.frame
+            self.before = None

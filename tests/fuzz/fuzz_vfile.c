@@ -7,6 +7,7 @@
 
 #include "lib/core/alloc.h"
 #include "lib/media/vfile.h"
+#include "tests/unit/entries.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -73,6 +74,7 @@ static void take_track(
 {
     size_t count = take(input, 1) % 24;
     *track = (struct media_track){.kind = kind, .id = kind, .start = take_time(input)};
+    track->parameter_sets = kind == MEDIA_VIDEO && count % 5 == 0;
     track->timescale = kind == MEDIA_VIDEO ? 90000 : 16000;
     track->samples = xcalloc(count + 1, sizeof(track->samples[0]));
     for (size_t i = 0; i < count; i++) {
@@ -102,13 +104,15 @@ static void take_segment(struct input *input)
         .number = (uint32_t)(form >> 4),
         .media_offset = 100,
         .media_end = offset,
-        .entries = {1 + (form >> 1 & 1), 1}};
+        .entries = {1 + (form >> 1 & 1), 1 + (form >> 2 & 1)}};
     segment->start_us = form & 2 ? take_moment(input) : take_time(input);
     segment->end_us =
         form & 2 ? take_time(input) : segment->start_us + take_moment(input) % 1000000000;
     for (int kind = 0; kind < MEDIA_TRACKS_MAX; kind++)
         track_summarize(&media->tracks[kind], &segment->tracks[kind]);
     sample_table_encode(media, &fuzz.packed[fuzz.count++]);
+    if (form & 32)
+        segment->tracks[VFILE_VIDEO].sets = MEDIA_SETS_UNKNOWN;
     if (form & 4)
         segment->tracks[take(input, 1) & 1].timescale = (uint32_t)take(input, 4);
     if (form & 8)
@@ -119,6 +123,19 @@ static int segment_compare(const void *left, const void *right)
 {
     const struct vfile_segment *a = left, *b = right;
     return a->start_us < b->start_us ? -1 : a->start_us > b->start_us;
+}
+
+// Two configurations of H.264; AAC or Opus. With `bare`, entries of which nothing can be made.
+static void make_entries(struct buf entries[4], bool opus, bool bare)
+{
+    static const uint8_t avc[2][16] = {
+        {1, 100, 0, 30, 0xff, 0xe1, 0, 3, 0x67, 1, 2, 1, 0, 2, 0x68, 9},
+        {1, 100, 0, 30, 0xff, 0xe1, 0, 3, 0x67, 1, 3, 1, 0, 2, 0x68, 9}};
+    static const uint8_t aac[] = {0x14, 0x08};
+    for (int i = 0; i < 2; i++) {
+        entries[i] = entry_video(bare ? "mp4v" : "avc1", "avcC", avc[i], sizeof(avc[i]));
+        entries[2 + i] = opus ? entry_opus(1, bare) : entry_aac(aac, bare ? 1 : sizeof(aac));
+    }
 }
 
 // Reads it all, in order. Returns whether all of it could be had.
@@ -177,13 +194,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             abort();
     }
     uint8_t form = (uint8_t)take(&input, 1);
-    static const uint8_t entry[8] = {0, 0, 0, 8, 't', 'e', 's', 't'};
-    const struct mp4_entry entries[] = {{entry, 8}, {entry, 8}};
+    struct buf entry[4];
+    struct mp4_entry entries[4];
+    make_entries(entry, form & 8, form & 16);
+    for (int i = 0; i < 4; i++)
+        entries[i] = (struct mp4_entry){entry[i].data, entry[i].size};
     struct vfile_request request = {.segments = fuzz.segments,
         .start_us = take_moment(&input),
         .audio = form & 1,
         .start_at_key = form & 2,
-        .entries = {{entries, 2}, {entries, 1}}};
+        .entries = {{entries, 2}, {entries + 2, 2}}};
     request.end_us = request.start_us + 1 + (take_time(&input) & INT64_C(0xffffffffff)) * 10;
     fuzz.count = 0;
     for (int i = 0; i <= form >> 2 % FUZZ_SEGMENTS && i < FUZZ_SEGMENTS; i++)
@@ -206,6 +226,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         free(bytes);
     }
     vfile_free(file);
+    for (int i = 0; i < 4; i++)
+        buf_fini(&entry[i]);
     for (size_t i = 0; i < fuzz.count; i++) {
         media_segment_fini(&fuzz.media[i]);
         buf_fini(&fuzz.packed[i]);

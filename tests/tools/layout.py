@@ -64,7 +64,7 @@ JOINS = {
     "reordered, with a hole": (40_000, Run("joins", 0, "bframes", "mono16", (3, 3), reorder=2,
                                            silences=((1, 1.07), (2.5, 4.5)))),
     "silence": (40_000, Run("joins", 0, "bframes", None, (2, 2), reorder=2)),
-    "stereo": (40_000, Run("joins", 0, "open", "stereo16", (2, 2), reorder=2)),
+    "stereo": (40_000, Run("joins", 0, "bframes", "stereo16", (2, 2), reorder=2)),
     "long group": (40_000, Run("joins", 0, "long", "mono16", (5,))),
     "overlap": (-500_000, Run("joins", 0, "plain", "mono16", (2, 2))),
 }

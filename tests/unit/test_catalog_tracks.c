@@ -26,6 +26,7 @@ static void random_track(struct catalog_track *track, enum media_kind kind)
     bool composed = random() % 2, steady = random() % 2;
     track->codec_id = 1 + random() % 1000;
     summary->kind = kind;
+    summary->sets = (enum media_sets)(random() % 3);
     summary->timescale = (uint32_t)random_number() | 1;
     summary->start = (int64_t)random_number() * (random() % 2 ? 1 : -1);
     summary->last_duration = (uint32_t)random_number();
@@ -77,6 +78,7 @@ static void assert_track_equal(const struct catalog_track *a, const struct catal
     const struct track_summary *left = &a->summary, *right = &b->summary;
     assert_int_equal(a->codec_id, b->codec_id);
     assert_int_equal(left->kind, right->kind);
+    assert_int_equal(left->sets, right->sets);
     assert_int_equal(left->timescale, right->timescale);
     assert_int_equal(left->start, right->start);
     assert_int_equal(left->first_presentation, right->first_presentation);
@@ -121,9 +123,10 @@ static void extremes_come_back(void **state)
         .media_end = INT64_MAX,
         .video = {1,
             {MEDIA_VIDEO, UINT32_MAX, INT64_MIN, INT32_MIN, INT32_MIN, INT32_MAX, UINT32_MAX,
-                {MEDIA_SAMPLES_MAX, 0, MEDIA_SAMPLES_MAX, 0, 0, 0, INT64_MAX, INT64_MAX}}},
+                {MEDIA_SAMPLES_MAX, 0, MEDIA_SAMPLES_MAX, 0, 0, 0, INT64_MAX, INT64_MAX},
+                MEDIA_SETS_LACKING}},
         .audio = {INT64_MAX, {MEDIA_AUDIO, 1, INT64_MAX, INT32_MAX, INT32_MIN, INT32_MAX, 0,
-                                 {1, 1, 1, 1, 1, 1, INT64_MAX, INT64_MAX}}},
+                                 {1, 1, 1, 1, 1, 1, INT64_MAX, INT64_MAX}, MEDIA_SETS_CARRIED}},
     };
     assert_comes_back(&segment);
     segment.video.codec_id = 0;
@@ -137,8 +140,8 @@ static void what_no_file_can_say_is_refused(void **state)
 {
     (void)state;
     struct catalog_segment segment = {.size_bytes = 10, .media_end = 10};
-    segment.video =
-        (struct catalog_track){1, {MEDIA_VIDEO, 90000, 0, 0, 0, 0, 1, {2, 1, 1, 2, 1, 1, 5, 2}}};
+    segment.video = (struct catalog_track){
+        1, {MEDIA_VIDEO, 90000, 0, 0, 0, 0, 1, {2, 1, 1, 2, 1, 1, 5, 2}, MEDIA_SETS_UNKNOWN}};
     assert_true(catalog_tracks_valid(&segment));
     struct catalog_segment wrong = segment;
     wrong.media_end = 11;
@@ -167,6 +170,36 @@ static void assert_refused(struct catalog_segment row, const uint8_t *data, size
     assert_int_equal(row.audio.codec_id, 0);
     assert_int_equal(row.media_end, row.media_offset);
     free(copy);
+}
+
+// A row of the first version said nothing of parameter sets.
+static void an_older_row_does_not_know_of_parameter_sets(void **state)
+{
+    (void)state;
+    srandom(7);
+    for (int i = 0; i < 1000; i++) {
+        struct catalog_segment segment;
+        struct buf packed = BUF_INIT;
+        random_segment(&segment);
+        segment.video.summary.sets = segment.audio.summary.sets = MEDIA_SETS_UNKNOWN;
+        catalog_tracks_encode(&segment, &packed);
+        packed.data[0] = 1;
+        struct catalog_segment row = bare(&segment);
+        assert_int_equal(catalog_tracks_decode(&row, packed.data, packed.size), 0);
+        assert_track_equal(&row.video, &segment.video);
+        assert_track_equal(&row.audio, &segment.audio);
+        if (segment.video.codec_id != 0) {
+            packed.data[1] |= 8;
+            assert_refused(bare(&segment), packed.data, packed.size);
+            packed.data[0] = 2;
+            row = bare(&segment);
+            assert_int_equal(catalog_tracks_decode(&row, packed.data, packed.size), 0);
+            assert_int_equal(row.video.summary.sets, MEDIA_SETS_CARRIED);
+            packed.data[1] |= 16;
+            assert_refused(bare(&segment), packed.data, packed.size);
+        }
+        buf_fini(&packed);
+    }
 }
 
 static void damaged_bytes_are_refused_or_valid(void **state)
@@ -263,6 +296,7 @@ int main(void)
         cmocka_unit_test(whatever_a_file_may_say_comes_back),
         cmocka_unit_test(extremes_come_back),
         cmocka_unit_test(what_no_file_can_say_is_refused),
+        cmocka_unit_test(an_older_row_does_not_know_of_parameter_sets),
         cmocka_unit_test(damaged_bytes_are_refused_or_valid),
         cmocka_unit_test(a_usual_segment_takes_few_bytes),
     };

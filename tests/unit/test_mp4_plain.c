@@ -225,12 +225,34 @@ static void key_samples_with_parameter_sets_are_noted(void **state)
         buf_fini(&file);
     }
     static const char *const without[] = {
-        "h264-000000", "h265-000000", "plain-h265-mp3", "plain-av1-opus", "plain-mjpeg-aac"};
+        "h264-000000", "h265-000000", "plain-h265-mp3", "plain-mjpeg-aac"};
     for (size_t i = 0; i < ARRAY_LENGTH(without); i++) {
         struct buf file = corpus_load(without[i], ".mp4");
         assert_false(has_parameter_sets(&file));
         buf_fini(&file);
     }
+}
+
+// AV1's sync samples must carry a sequence header; who knows whether they do.
+static void key_samples_with_a_sequence_header_are_noted(void **state)
+{
+    (void)state;
+    struct buf file = corpus_load("plain-av1-opus", ".mp4");
+    size_t count, last = 0;
+    struct packet *packets = corpus_packets("plain-av1-opus", MEDIA_VIDEO, &count);
+    for (size_t i = 0; i < count; i++)
+        last = packets[i].key ? i : last;
+    assert_true(has_parameter_sets(&file));
+    // A sequence header with a size becomes a frame without one, padding, and itself again.
+    uint8_t *at = file.data + packets[last].offset;
+    assert_int_equal(at[0], 0x0a);
+    static const uint8_t others[] = {0x30, 0x7a, 0x1a, 0x08};
+    for (size_t i = 0; i < ARRAY_LENGTH(others); i++) {
+        at[0] = others[i];
+        assert_true(has_parameter_sets(&file) == (others[i] == 0x08));
+    }
+    free(packets);
+    buf_fini(&file);
 }
 
 // --- Tables made by hand ---
@@ -576,6 +598,7 @@ int main(void)
         cmocka_unit_test(torn_at_any_byte_the_whole_samples_stay),
         cmocka_unit_test(a_head_without_media_is_empty),
         cmocka_unit_test(key_samples_with_parameter_sets_are_noted),
+        cmocka_unit_test(key_samples_with_a_sequence_header_are_noted),
         cmocka_unit_test(runs_and_chunks_of_several_lengths),
         cmocka_unit_test(wide_offsets_same_sizes_and_no_sync_table),
         cmocka_unit_test(compact_sizes_and_an_empty_sync_table),
