@@ -44,10 +44,10 @@ size_t vfile_find_piece(const struct vfile *file, uint64_t offset);
 // The same of a track's spans; `offset` counts from the beginning of the table's body.
 size_t vfile_find_span(const struct vfile *file, const struct vfile_part *part, uint64_t offset);
 
-// vfile_tables.c: appends one span's body of a table, as many bytes as were announced. Returns 0,
-// or -1 with *cause set.
+// vfile_tables.c: appends the body of a table of one of its track's spans, as many bytes as were
+// announced. Returns 0, or -1 with *cause set.
 int vfile_put_table(const struct vfile *file, const struct vfile_source *source,
-    const struct vfile_part *part, size_t span, struct buf *out, char **cause);
+    const struct vfile_part *part, size_t index, struct buf *out, char **cause);
 
 // Consecutive bytes of a piece that are not simply those of its file from file_offset on.
 struct vfile_extent {
@@ -65,10 +65,10 @@ struct vfile_extents {
     size_t piece; // whose they are, when there are any
 };
 
-// vfile_extents.c: what a sparse or prefixed piece is made of, in order; replaces what *extents
+// vfile_extents.c: what a piece, sparse or prefixed, is made of, in order; replaces what *extents
 // holds. Returns 0, or -1 with *cause set.
 int vfile_extents_load(struct vfile_extents *extents, const struct vfile *file,
-    const struct vfile_source *source, size_t piece, char **cause);
+    const struct vfile_source *source, size_t index, char **cause);
 void vfile_extents_fini(struct vfile_extents *extents);
 
 // The extent that holds the byte `offset` of the piece.
