@@ -22,13 +22,16 @@ static void say_h264(struct archive *archive, struct buf entry[2])
     }
 }
 
-// Each sample of a kind, in order, is a recorded one; with `prefixed`, the key samples of segments
-// whose entry is not the first one's have their sets before them. Returns how many have.
+// Each sample of a kind, in order, is a recorded one; with `prefixed`, key samples have the sets of
+// their entry before them, unless all that is in the file has the same. Returns how many have.
 static size_t check_samples(
     struct archive *archive, const struct result *result, enum media_kind kind, bool prefixed)
 {
     const struct movie_track *track = kind == MEDIA_VIDEO ? result->video : result->audio;
-    uint32_t first = archive->segments[result->info.first].entries[VFILE_VIDEO];
+    bool several = false;
+    for (size_t i = result->info.first; i <= result->info.last; i++)
+        several |= archive->segments[i].entries[VFILE_VIDEO] !=
+                   archive->segments[result->info.first].entries[VFILE_VIDEO];
     size_t segment = 0, at = 0, found = 0;
     for (uint32_t i = 0; i < track->sample_count; i++) {
         const uint8_t *bytes = result->data + track->samples[i].offset;
@@ -42,7 +45,7 @@ static size_t check_samples(
             }
             const struct media_sample *sample = &from->samples[at];
             uint32_t entry = archive->segments[segment].entries[VFILE_VIDEO];
-            bool made = prefixed && kind == MEDIA_VIDEO && sample->key && entry != first;
+            bool made = prefixed && kind == MEDIA_VIDEO && sample->key && several;
             size_t more = made ? SETS_SIZE : 0;
             if (track->samples[i].size != sample->size + more ||
                 memcmp(bytes + more, archive->files[segment].data + sample->offset, sample->size) !=
@@ -63,7 +66,7 @@ static struct ask whole(bool silent)
     return (struct ask){START_US, START_US + 12000000, .silent = silent};
 }
 
-static void test_every_key_sample_of_another_entry_has_them(void **state)
+static void test_every_key_sample_has_them_where_entries_differ(void **state)
 {
     (void)state;
     struct archive archive;
@@ -79,7 +82,7 @@ static void test_every_key_sample_of_another_entry_has_them(void **state)
         vfile_free(file);
         struct result result;
         fetch(&result, &archive, whole(silent));
-        assert_int_equal(check_samples(&archive, &result, MEDIA_VIDEO, true), 4);
+        assert_int_equal(check_samples(&archive, &result, MEDIA_VIDEO, true), 12);
         if (!silent)
             check_samples(&archive, &result, MEDIA_AUDIO, true);
         result_fini(&result);
@@ -87,7 +90,7 @@ static void test_every_key_sample_of_another_entry_has_them(void **state)
             int64_t from = START_US + 1000 * (random() % 8000);
             struct ask ask = {from, from + 1000 * (1 + random() % 8000), .silent = silent};
             fetch(&result, &archive, ask);
-            assert_true(check_samples(&archive, &result, MEDIA_VIDEO, true) <= 4);
+            assert_true(check_samples(&archive, &result, MEDIA_VIDEO, true) <= 12);
             if (result.audio != NULL)
                 check_samples(&archive, &result, MEDIA_AUDIO, true);
             result_fini(&result);
@@ -143,21 +146,25 @@ static void test_where_they_are_not_needed_there_are_none(void **state)
     // A row that does not know: its table does.
     archive.segments[1].tracks[VFILE_VIDEO].sets = MEDIA_SETS_UNKNOWN;
     fetch(&result, &archive, whole(false));
-    assert_int_equal(check_samples(&archive, &result, MEDIA_VIDEO, true), 4);
+    assert_int_equal(check_samples(&archive, &result, MEDIA_VIDEO, true), 12);
     result_fini(&result);
-    // They are carried: as the row says, as the table says.
+    // They are carried: as the rows say, as the tables say.
     for (int known = 0; known < 2; known++) {
-        archive.media[1].tracks[0].parameter_sets = true;
-        archive_pack(&archive, 1);
-        if (!known)
-            archive.segments[1].tracks[VFILE_VIDEO].sets = MEDIA_SETS_UNKNOWN;
+        for (size_t i = 0; i < 3; i++) {
+            archive.media[i].tracks[0].parameter_sets = true;
+            archive_pack(&archive, i);
+            if (!known)
+                archive.segments[i].tracks[VFILE_VIDEO].sets = MEDIA_SETS_UNKNOWN;
+        }
         fetch(&result, &archive, whole(false));
         check_samples(&archive, &result, MEDIA_VIDEO, false);
         result_fini(&result);
     }
     // The entries differ in something else.
-    archive.media[1].tracks[0].parameter_sets = false;
-    archive_pack(&archive, 1);
+    for (size_t i = 0; i < 3; i++) {
+        archive.media[i].tracks[0].parameter_sets = false;
+        archive_pack(&archive, i);
+    }
     archive.entries[VFILE_VIDEO][1] = archive.entries[VFILE_VIDEO][0];
     fetch(&result, &archive, whole(false));
     check_samples(&archive, &result, MEDIA_VIDEO, false);
@@ -170,7 +177,7 @@ static void test_where_they_are_not_needed_there_are_none(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_key_sample_of_another_entry_has_them),
+        cmocka_unit_test(test_every_key_sample_has_them_where_entries_differ),
         cmocka_unit_test(test_any_part_of_a_file_with_made_bytes),
         cmocka_unit_test(test_where_they_are_not_needed_there_are_none),
     };
