@@ -238,13 +238,26 @@ static void layouts_drop(struct layouts *layouts, size_t index)
     layouts->entries[LAYOUTS_COUNT - 1] = NULL;
 }
 
+// Of equal layouts the later one knows what the earlier one has seen of the files.
+static void layout_inherit(struct layout *layout, const struct layout *former)
+{
+    for (size_t i = 0; i < layout->footage.count && i < former->footage.count; i++) {
+        struct footage_segment *segment = &layout->footage.segments[i];
+        const struct footage_segment *same = &former->footage.segments[i];
+        if (segment->run == same->run && segment->number == same->number)
+            segment->stamp = same->stamp;
+    }
+}
+
 void layouts_keep(struct layouts *layouts, struct layout *layout)
 {
     pthread_mutex_lock(&layouts->mutex);
     for (size_t i = 0; i < LAYOUTS_COUNT && layouts->entries[i] != NULL; i++)
         if (layout_key_equal(&layouts->entries[i]->key, &layout->key) &&
-            strcmp(layouts->entries[i]->etag, layout->etag) == 0)
+            strcmp(layouts->entries[i]->etag, layout->etag) == 0) {
+            layout_inherit(layout, layouts->entries[i]);
             layouts_drop(layouts, i--);
+        }
     if (layouts->entries[LAYOUTS_COUNT - 1] != NULL)
         layouts_drop(layouts, LAYOUTS_COUNT - 1);
     memmove(&layouts->entries[1], &layouts->entries[0],

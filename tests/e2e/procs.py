@@ -89,3 +89,14 @@ def open_files(pid):
     except OSError:
         pass
     return targets
+
+
+def resident_bytes(pid):
+    """Memory that the process holds."""
+    return int((Path("/proc") / str(pid) / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def cpu_seconds(pid):
+    """Processor time that all its threads have had."""
+    rest = (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    return (int(rest[11]) + int(rest[12])) / os.sysconf("SC_CLK_TCK")

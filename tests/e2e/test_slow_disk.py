@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from archive import fill
+from procs import cpu_seconds
 from times import format_utc
 
 READERS = 8
@@ -75,6 +76,12 @@ def test_requests_pass_those_that_wait_for_a_slow_disk(archive, gate):
             begin = time.monotonic()
             ask().expect(200)
             times.append(time.monotonic() - begin)
+    # Who waits is not asked again and again: that would take a processor.
+    pid = keepframe.wait_program("keepframe-webui")
+    begin = cpu_seconds(pid)
+    time.sleep(1)
+    used = cpu_seconds(pid) - begin
+    assert used < 0.5, f"{used} s of processor time in a second of waiting"
     assert not answers and all(reader.is_alive() for reader in readers)
     print(f"requests beside {READERS} readers of a disk that does not answer: median "
           f"{statistics.median(times) * 1000:.1f} ms, 99 % {sorted(times)[98] * 1000:.1f} ms, "

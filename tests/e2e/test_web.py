@@ -186,8 +186,39 @@ def test_a_file_that_is_damaged_ends_the_answer_early(filed, harm):
         answer.read()
     assert whole.startswith(caught.value.partial)
     assert len(caught.value.partial) >= media.Movie(whole).track("video").samples[0].offset
-    keepframe.wait_log("webui", "ends early")
+    keepframe.wait_log("webui", "ends early", rows[2].id)
+    assert len(keepframe.log_lines("ends early")) == 1
+    assert cut_short(keepframe) == 1
     assert keepframe.get("/healthz").status == 200
+
+
+def cut_short(keepframe):
+    (line,) = [line for line in keepframe.get("/metrics").body.decode().splitlines()
+               if line.startswith("keepframe_http_responses_cut_short_total")]
+    return float(line.split()[-1])
+
+
+@pytest.mark.parametrize("way", ["in place", "replaced"])
+def test_a_file_that_was_altered_gives_no_other_bytes(filed, way):
+    """Of the same size, but written to, or another one: under the entity tag that the client has."""
+    keepframe, rows = filed
+    target = {"start": format_utc(rows[0].start_us), "end": format_utc(rows[3].end_us)}
+    whole = keepframe.download("one", **target).expect(200)
+    path = keepframe.segment_file(rows[2])
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2:len(data) // 2 + 1000] = bytes(1000)
+    if way == "replaced":
+        path.unlink()
+    path.write_bytes(data)
+    for headers in ({"Range": "bytes=0-", "If-Range": whole.headers["ETag"]}, {}):
+        with pytest.raises(http.client.IncompleteRead) as caught:
+            keepframe.download("one", headers=headers, **target)
+        assert whole.body.startswith(caught.value.partial)
+    keepframe.wait_log("webui", "ends early", rows[2].id, "altered")
+    assert cut_short(keepframe) == 2
+    # What lies before and behind it is given as ever.
+    part = keepframe.download("one", headers={"Range": "bytes=-1000"}, **target).expect(206)
+    assert part.body == whole.body[-1000:]
 
 
 def test_gaps_are_skipped_or_told(filed):
