@@ -38,7 +38,9 @@ def chance(pytestconfig):
     seed = pytestconfig.getoption("--seed")
     seed = time.time_ns() % 1_000_000_000 if seed is None else seed
     print(f"random choices: --seed {seed}")
-    return random.Random(seed)
+    source = random.Random(seed)
+    source.number = seed
+    return source
 
 
 @pytest.fixture

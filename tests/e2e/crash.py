@@ -210,7 +210,8 @@ class Campaign:
         name = type(scenario).__name__
         calls = self.calls(scenario, moment)
         total = len(calls)
-        chosen = list(range(1, total + 1)) if scenario.is_short or self.is_long else self.choose(calls)
+        is_whole = scenario.is_short or self.is_long
+        chosen = list(range(1, total + 1)) if is_whole else self.choose(calls)
         failures, died = [], []
         places = threading.local()
 
@@ -234,4 +235,5 @@ class Campaign:
         # Threads take turns as they like: the last calls of one life may not come in another.
         assert len(died) >= 0.8 * len(chosen), f"only {len(died)} of {len(chosen)} were reached"
         seconds = time.monotonic() - begun
-        return f"{name}: {len(died)} points of {total} ({moment} the call) in {seconds:.1f} s"
+        seed = "" if is_whole else f", chosen by --seed {self.chance.number}"
+        return (f"{name}: {len(died)} points of {total} ({moment} the call) in {seconds:.1f} s{seed}")

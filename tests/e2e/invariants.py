@@ -138,7 +138,8 @@ def check_rows(archive):
     """Fails where a row of the catalog has no whole, sealed file; of a catalog that may be new."""
     if not (archive.data / "catalog.db").exists():
         return
-    connection = _open(archive.data / "catalog.db")
+    # Written to as well: an unfinished transaction of the very first start is to be rolled back.
+    connection = _open(archive.data / "catalog.db", "mode=rw")
     try:
         made = connection.execute("PRAGMA user_version").fetchone()[0] > 0
         rows = connection.execute(ROWS).fetchall() if made else []

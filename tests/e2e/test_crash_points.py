@@ -100,6 +100,8 @@ class Scenario:
             return died
         if number % 2:  # so that it is the indexer, too, that recovers the catalog's log
             self.crashed(archive)
+        if number % 4 == 0:  # the recovery ends early as well
+            self.first_life(archive, (call, self.pattern, 1 + number * 37 % 60), moment)
         self.second_life(archive, number)
         self.judge(archive)
         archive.look_again()
