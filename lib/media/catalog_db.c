@@ -117,7 +117,8 @@ static bool catalog_db_transient(int code)
         return true;
     default:
         return code == SQLITE_READONLY_CANTINIT || code == SQLITE_READONLY_RECOVERY ||
-               code == SQLITE_READONLY_CANTLOCK || code == SQLITE_READONLY_DIRECTORY;
+               code == SQLITE_READONLY_CANTLOCK || code == SQLITE_READONLY_DIRECTORY ||
+               code == SQLITE_READONLY_ROLLBACK;
     }
 }
 

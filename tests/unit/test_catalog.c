@@ -2,6 +2,8 @@
 // versions.
 #include "tests/unit/catalog.h"
 
+#include <sys/wait.h>
+
 #include "lib/media/catalog_schema.h"
 
 static void assert_segment_equal(
@@ -659,6 +661,50 @@ static void a_newer_catalog_is_refused(void **state)
     assert_int_equal(catalog_open_reader(fixture->directory, &reader, &cause), CATALOG_BUSY);
 }
 
+// Leaves an unfinished transaction of the file's first life, before it has a write-ahead log, as a
+// process that dies does.
+static void die_in_a_first_transaction(const char *path)
+{
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        sqlite3 *db;
+        sqlite3_open(path, &db);
+        sqlite3_exec(db,
+            "PRAGMA journal_mode = DELETE; CREATE TABLE t (x); PRAGMA cache_size = 1; BEGIN;"
+            "INSERT INTO t WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n"
+            " WHERE i < 200) SELECT randomblob(4000) FROM n",
+            NULL, NULL, NULL);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, NULL, 0), child);
+}
+
+static void a_reader_waits_for_the_writer_to_roll_back(void **state)
+{
+    struct fixture *fixture = *state;
+    char *directory = xasprintf("%s/young", fixture->directory);
+    char *path = xasprintf("%s/catalog.db", directory);
+    assert_int_equal(mkdir(directory, 0700), 0);
+    die_in_a_first_transaction(path);
+    struct catalog *catalog;
+    assert_int_equal(catalog_open_reader(directory, &catalog, &cause), CATALOG_BUSY);
+    catalog = catalog_open_writer(directory, &cause);
+    assert_non_null(catalog);
+    catalog_close(catalog);
+    CHECK(catalog_open_reader(directory, &catalog, &cause));
+    catalog_close(catalog);
+    char *names[] = {"catalog.db", "catalog.db-wal", "catalog.db-shm"};
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
+        char *file = xasprintf("%s/%s", directory, names[i]);
+        unlink(file);
+        free(file);
+    }
+    rmdir(directory);
+    free(path);
+    free(directory);
+}
+
 static void a_migration_is_whole_or_not_and_leaves_a_copy(void **state)
 {
     struct fixture *fixture = *state;
@@ -707,6 +753,7 @@ int main(void)
         cmocka_unit_test(a_reader_before_the_first_writer_is_told_to_come_again),
         CATALOG_TEST(a_reader_that_stays_sees_what_is_committed_later),
         CATALOG_TEST(a_newer_catalog_is_refused),
+        CATALOG_TEST(a_reader_waits_for_the_writer_to_roll_back),
         CATALOG_TEST(a_migration_is_whole_or_not_and_leaves_a_copy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
