@@ -16,6 +16,7 @@ struct layout_key {
     bool audio;
     bool start_at_key;
     bool gaps_fail;
+    int codec; // which one of playback.c's names; 0: any
 };
 
 struct layout {

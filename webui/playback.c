@@ -29,10 +29,15 @@ enum {
     PLAYBACK_GAPS,
     PLAYBACK_START_AT,
     PLAYBACK_DOWNLOAD,
+    PLAYBACK_CODEC,
 };
 
 static const char *const playback_gaps[] = {"skip", "fail", NULL};
 static const char *const playback_start_at[] = {"exact", "keyframe", NULL};
+
+// The families of codec.h that a segment may have, behind "any".
+static const char *const playback_codecs[] = {
+    "any", "h264", "h265", "av1", "mjpeg", "aac", "opus", "mp3", NULL};
 
 const struct query_rule playback_rules[] = {
     [PLAYBACK_START] = {.name = "start", .type = QUERY_TIME, .required = true},
@@ -42,6 +47,7 @@ const struct query_rule playback_rules[] = {
     [PLAYBACK_GAPS] = {.name = "gaps", .type = QUERY_CHOICE, .choices = playback_gaps},
     [PLAYBACK_START_AT] = {.name = "start_at", .type = QUERY_CHOICE, .choices = playback_start_at},
     [PLAYBACK_DOWNLOAD] = {.name = "download", .type = QUERY_FLAG},
+    [PLAYBACK_CODEC] = {.name = "codec", .type = QUERY_CHOICE, .choices = playback_codecs},
     {0},
 };
 
@@ -56,6 +62,7 @@ static bool playback_read_key(
         .audio = values[PLAYBACK_AUDIO].number == 1,
         .gaps_fail = values[PLAYBACK_GAPS].number == 1,
         .start_at_key = values[PLAYBACK_START_AT].number == 1,
+        .codec = (int)values[PLAYBACK_CODEC].number,
     };
     memcpy(key->camera, request->names[0], sizeof(key->camera));
     memcpy(key->stream, request->names[1], sizeof(key->stream));
@@ -81,6 +88,25 @@ static bool playback_read_key(
         return false;
     }
     return true;
+}
+
+// Leaves tracks of that kind out which have another codec than was asked for.
+static void playback_choose_codec(struct footage *footage, const struct layout_key *key)
+{
+    const char *family = playback_codecs[key->codec];
+    enum media_kind chosen = 0;
+    for (size_t i = 0; key->codec > 0 && i < footage->codec_count; i++)
+        if (strcmp(footage->codecs[i].info.family, family) == 0)
+            chosen = footage->codecs[i].info.kind;
+    int kind = chosen == MEDIA_AUDIO ? VFILE_AUDIO : VFILE_VIDEO;
+    for (size_t i = 0; key->codec > 0 && i < footage->count; i++) {
+        struct footage_segment *segment = &footage->segments[i];
+        uint32_t codec = segment->codecs[kind];
+        if (codec != 0 && strcmp(footage->codecs[codec - 1].info.family, family) == 0)
+            continue;
+        segment->tracks[kind] = (struct track_summary){0};
+        segment->codecs[kind] = 0;
+    }
 }
 
 // Answers for footage that could not be loaded. Returns false when all is well.
@@ -186,7 +212,7 @@ static void playback_tag(struct layout *layout)
     int64_t last_us = footage->segments[info->last].end_us;
     const int64_t request[] = {VFILE_FORMAT_VERSION, layout->key.start_us,
         layout->key.end_us < last_us ? layout->key.end_us : last_us, layout->key.audio,
-        layout->key.start_at_key, (int64_t)info->size};
+        layout->key.start_at_key, layout->key.codec, (int64_t)info->size};
     struct etag etag;
     etag_init(&etag);
     etag_add(&etag, request, sizeof(request));
@@ -253,6 +279,7 @@ static struct layout *playback_lay_out(
         free(cause);
         return NULL;
     }
+    playback_choose_codec(&footage, key);
     if (footage.count > PLAYBACK_SEGMENTS_MAX)
         reply_error(reply, 400, "range_too_long", "start",
             "a file holds %d segments at most; ask for a part of the range", PLAYBACK_SEGMENTS_MAX);
@@ -299,6 +326,8 @@ static void playback_answer(
     time_format_utc(info->end_us, text);
     reply_header(reply, "X-Keepframe-End", "%s", text);
     reply_header(reply, "X-Keepframe-Lead-In-Ms", "%" PRId64, (info->lead_in_us + 500) / 1000);
+    reply_header(reply, "X-Keepframe-Skipped-Ms", "%" PRId64, (info->skipped_us + 500) / 1000);
+    reply_header(reply, "X-Keepframe-Silence-Ms", "%" PRId64, (info->silence_us + 500) / 1000);
     playback_name_file(reply, layout, download);
     memcpy(reply->etag, layout->etag, sizeof(reply->etag));
     reply->modified_s = layout->modified_s;

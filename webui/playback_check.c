@@ -123,9 +123,9 @@ static bool playback_check_codecs(
         if (json_array_size(ranges) > 1) {
             playback_conflict(reply, "codec_change", "start",
                 kind == VFILE_VIDEO
-                    ? "the codec changes inside the range; ask for its parts"
+                    ? "the codec changes inside the range; ask for its parts, or with codec="
                     : "the codec of the sound changes inside the range; ask for its parts, or "
-                      "with audio=0",
+                      "with codec= or audio=0",
                 ranges);
             return false;
         }

@@ -105,6 +105,24 @@ static int vfile_add_parts(struct vfile *file, char **cause)
     return 0;
 }
 
+// How much of the sound is not as it was recorded.
+static void vfile_describe_sound(struct vfile *file)
+{
+    const struct vfile_plan *plan = &file->plan;
+    const struct vfile_track_plan *track = &plan->tracks[VFILE_AUDIO];
+    uint64_t silence = 0;
+    if (track->timescale == 0)
+        return;
+    for (size_t i = 0; i < track->span_count; i++) {
+        uint64_t end =
+            i + 1 < track->span_count ? track->spans[i + 1].base.duration : track->counts.duration;
+        if (plan->pieces[track->spans[i].piece].kind == PIECE_SILENCE)
+            silence += end - track->spans[i].base.duration;
+    }
+    file->info.silence_us = time_muldiv((int64_t)silence, US_PER_SECOND, track->timescale);
+    file->info.dropped_us = time_muldiv((int64_t)track->dropped, US_PER_SECOND, track->timescale);
+}
+
 struct vfile *vfile_new(
     const struct vfile_request *request, const struct vfile_source *source, char **cause)
 {
@@ -116,6 +134,8 @@ struct vfile *vfile_new(
     file->info.end_us = plan->end_us;
     file->info.lead_in_us = plan->lead_in_us;
     file->info.duration_us = time_muldiv((int64_t)plan->duration, US_PER_SECOND, plan->timescale);
+    file->info.skipped_us = plan->skipped_us;
+    vfile_describe_sound(file);
     file->info.first = plan->pieces[0].segment;
     file->info.last = plan->pieces[plan->piece_count - 1].segment;
     uint32_t id = 1;

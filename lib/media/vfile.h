@@ -74,6 +74,9 @@ struct vfile_info {
     int64_t start_us; // of the first frame shown
     int64_t end_us;
     int64_t lead_in_us; // media before it that the edit list hides
+    int64_t skipped_us; // time inside the range that is left out, because there is no footage
+    int64_t silence_us; // of sound that was made, because there is none
+    int64_t dropped_us; // of sound that is left out, because it overlaps
     int64_t duration_us;
     size_t first; // the request's segments from which bytes are taken
     size_t last;

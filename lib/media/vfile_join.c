@@ -48,6 +48,8 @@ static int64_t planner_next_origin(struct planner *planner, size_t i)
     const struct vfile_segment *segment = &planner->request->segments[pieces[i].segment];
     if (plan_continues(before, segment))
         return pieces[i - 1].origin;
+    if (segment->start_us > before->end_us)
+        planner->plan->skipped_us += segment->start_us - before->end_us;
     return pieces[i - 1].origin + plan_span_end(before) - plan_span_start(segment);
 }
 

@@ -73,6 +73,7 @@ struct vfile_plan {
     int64_t start_us;
     int64_t end_us;
     int64_t lead_in_us;
+    int64_t skipped_us;
 };
 
 // Returns 0, or -1 with *cause set. Release with vfile_plan_fini() in both cases.

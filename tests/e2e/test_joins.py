@@ -130,6 +130,21 @@ def test_another_codec_is_409_with_the_parts_that_can_be_asked_for(changing):
         assert media.Movie(answer.body).track("video").samples
 
 
+def test_one_of_two_codecs_can_be_chosen(changing, tmp_path):
+    keepframe, (small, large, other) = changing
+    for codec, runs in (("h264", (small, large)), ("h265", (other,))):
+        answer = keepframe.download("one", **span(small, other), codec=codec).expect(200)
+        path = tmp_path / f"{codec}.mp4"
+        path.write_bytes(answer.body)
+        assert media.frame_hashes(path) == [
+            packet for run in runs for row in run
+            for packet in media.frame_hashes(keepframe.segment_file(row))]
+    error = keepframe.download("one", **span(small, other), codec="h265", gaps="fail")
+    assert error.expect(409).json["error"]["code"] == "gaps"
+    error = keepframe.download("one", **span(small, other), codec="av1")
+    assert error.expect(404).json["error"]["code"] == "no_footage"
+
+
 def test_a_file_is_named_by_the_local_time_of_its_start(lab):
     camera = lab.camera(replace(SMALL, name="one"))
     keepframe = lab.keepframe()
