@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "indexer/ingest.h"
+#include "indexer/stock.h"
 #include "indexer/worker.h"
 #include "lib/core/alloc.h"
 #include "lib/core/config.h"
@@ -82,7 +82,7 @@ void cachesync_tick(struct cachesync *sync, int64_t now_us)
     if (sync->busy || now_us < sync->next_us)
         return;
     sync->next_us = now_us + sync->indexer->config->recording.sync_us;
-    sync->paths = ingest_unsynced(sync->indexer->ingest, &sync->count);
+    sync->paths = stock_unsynced(sync->indexer->ingest, &sync->count);
     sync->busy = true;
     worker_submit_first(sync->indexer->cache_worker, &sync->job);
 }

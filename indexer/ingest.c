@@ -1,17 +1,14 @@
 // From the cache to the catalog. See ingest.h.
 #include "indexer/ingest.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "indexer/announce.h"
 #include "indexer/committer.h"
+#include "indexer/departure.h"
 #include "indexer/filing.h"
 #include "indexer/ingest_stream.h"
 #include "indexer/storage.h"
@@ -46,17 +43,6 @@ struct ingest_commit {
     int64_t run;
 };
 
-// A name that has to go from the cache.
-struct ingest_unlink {
-    struct worker_job job;
-    struct ingest_stream *stream;
-    char *path;
-    int64_t run;
-    uint32_t number;
-    uint64_t inode; // of a segment; 0: it is the run file
-    char *cause;
-};
-
 static void ingest_step(struct ingest_stream *stream);
 static void ingest_settle_runs(struct ingest_stream *stream);
 
@@ -89,75 +75,6 @@ static struct ingest_stream *ingest_stream(
     struct ingest_stream *stream = ingest_stream_new(ingest->indexer, camera, name);
     ingest->streams[ingest->stream_count++] = stream;
     return stream;
-}
-
-// --- Names that go ---
-
-static void ingest_unlink_run(struct worker_job *job)
-{
-    struct ingest_unlink *work = (struct ingest_unlink *)job;
-    struct stat info;
-    if (work->inode != 0 && lstat(work->path, &info) == 0 && info.st_ino != work->inode)
-        work->cause = xasprintf("%s: another file has its name now, it stays", work->path);
-    else if (unlink(work->path) < 0 && errno != ENOENT)
-        work->cause = xasprintf("%s: can not be removed: %s", work->path, strerror(errno));
-}
-
-static void ingest_unlink_done(struct worker_job *job)
-{
-    struct ingest_unlink *work = (struct ingest_unlink *)job;
-    struct ingest_stream *stream = work->stream;
-    if (work->cause != NULL)
-        log_err("%s", work->cause);
-    if (job->ran && work->inode == 0) {
-        struct ingest_run *run = ingest_stream_run(stream, work->run);
-        if (run != NULL)
-            run->file_inode = 0;
-    } else if (job->ran) {
-        struct ingest_file *file = ingest_stream_file(stream, work->run, work->number, work->inode);
-        if (file != NULL)
-            ingest_stream_remove(stream, file);
-    }
-    ingest_settle_runs(stream);
-    free(work->cause);
-    free(work->path);
-    free(work);
-}
-
-static void ingest_unlink(struct ingest_stream *stream, struct ingest_unlink *work)
-{
-    work->job.run = ingest_unlink_run;
-    work->job.done = ingest_unlink_done;
-    work->stream = stream;
-    if (stream->indexer->cache_worker != NULL) {
-        worker_submit(stream->indexer->cache_worker, &work->job);
-        return;
-    }
-    // The thread has ended, so that this can as well happen here.
-    work->job.run(&work->job);
-    work->job.ran = true;
-    work->job.done(&work->job);
-}
-
-static void ingest_unlink_segment(struct ingest_stream *stream, struct ingest_file *file)
-{
-    struct ingest_unlink *work = xcalloc(1, sizeof(*work));
-    file->state = INGEST_LEAVING;
-    work->path = cache_segment_path(stream->indexer->config->storage.cache, &file->file.id);
-    work->run = file->file.id.run;
-    work->number = file->file.id.number;
-    work->inode = file->file.inode;
-    ingest_unlink(stream, work);
-}
-
-static void ingest_unlink_run_file(struct ingest_stream *stream, struct ingest_run *run)
-{
-    struct ingest_unlink *work = xcalloc(1, sizeof(*work));
-    run->leaving = true;
-    work->path = cache_run_path(
-        stream->indexer->config->storage.cache, stream->camera, stream->name, run->row.run);
-    work->run = run->row.run;
-    ingest_unlink(stream, work);
 }
 
 // --- Runs ---
@@ -210,7 +127,7 @@ static void ingest_settle_runs(struct ingest_stream *stream)
         if (run->file_inode == 0)
             ingest_stream_forget_run(stream, run);
         else if (run->row.end_us != 0 && !run->leaving && !indexer->stopping)
-            ingest_unlink_run_file(stream, run);
+            departure_of_run_file(stream, run, ingest_settle_runs);
     }
 }
 
@@ -255,7 +172,7 @@ static void ingest_segment_committed(struct commit *commit)
     struct ingest_file *file =
         ingest_stream_file(stream, filing->file.id.run, filing->file.id.number, filing->file.inode);
     if (file != NULL)
-        ingest_unlink_segment(stream, file);
+        departure_of_segment(stream, file, ingest_settle_runs);
     filing_free(filing);
     commit->filing = NULL;
     ingest_run_committed(commit);
@@ -377,7 +294,7 @@ static void ingest_filing_done(struct worker_job *job)
         filing = NULL; // the commit's
         break;
     case FILING_SETTLED:
-        ingest_unlink_segment(stream, file);
+        departure_of_segment(stream, file, ingest_settle_runs);
         break;
     case FILING_OPEN:
     case FILING_WAITS:
@@ -568,56 +485,4 @@ void ingest_tick(struct ingest *ingest, int64_t now_us)
 struct ingest_stream *ingest_stream_at(const struct ingest *ingest, size_t index)
 {
     return index < ingest->stream_count ? ingest->streams[index] : NULL;
-}
-
-// The size of a file: a new one may have grown since the last look.
-static uint64_t ingest_size(const struct ingest *ingest, const struct ingest_file *file)
-{
-    struct stat info;
-    if (file->state != INGEST_NEW)
-        return file->file.size;
-    char *path = cache_segment_path(ingest->indexer->config->storage.cache, &file->file.id);
-    uint64_t size = stat(path, &info) == 0 ? (uint64_t)info.st_size : file->file.size;
-    free(path);
-    return size;
-}
-
-void ingest_measure(const struct ingest *ingest, int64_t now_us, struct ingest_figures *figures)
-{
-    *figures = (struct ingest_figures){.streams = ingest->stream_count};
-    for (size_t i = 0; i < ingest->stream_count; i++) {
-        const struct ingest_stream *stream = ingest->streams[i];
-        for (size_t j = 0; j < stream->file_count; j++) {
-            const struct ingest_file *file = &stream->files[j];
-            figures->files++;
-            figures->bytes += ingest_size(ingest, file);
-            bool closed = file->closed || file->state == INGEST_FILED;
-            int64_t age_us = now_us - file->file.written_us;
-            if (closed && file->state != INGEST_LEAVING && age_us > figures->lag_us)
-                figures->lag_us = age_us;
-        }
-    }
-}
-
-char **ingest_unsynced(struct ingest *ingest, size_t *count)
-{
-    const char *cache = ingest->indexer->config->storage.cache;
-    char **paths = NULL;
-    size_t capacity = 0;
-    *count = 0;
-    for (size_t i = 0; i < ingest->stream_count; i++) {
-        struct ingest_stream *stream = ingest->streams[i];
-        for (size_t j = 0; j < stream->file_count; j++) {
-            if (stream->files[j].state != INGEST_NEW)
-                continue;
-            ARRAY_RESERVE(paths, *count, capacity);
-            paths[(*count)++] = cache_segment_path(cache, &stream->files[j].file.id);
-        }
-        if (stream->names_unsynced) {
-            stream->names_unsynced = false;
-            ARRAY_RESERVE(paths, *count, capacity);
-            paths[(*count)++] = xasprintf("%s/%s/%s", cache, stream->camera, stream->name);
-        }
-    }
-    return paths;
 }

@@ -26,20 +26,5 @@ void ingest_tick(struct ingest *ingest, int64_t now_us);
 // A change of the ingest's that the committer gave up.
 void ingest_drop(struct commit *commit);
 
-// What stands in the cache.
-struct ingest_figures {
-    size_t streams;
-    uint64_t files;
-    uint64_t bytes;
-    int64_t lag_us; // age of the oldest file that is closed and not committed
-};
-
 // The stream of that index, NULL behind the last one.
 struct ingest_stream *ingest_stream_at(const struct ingest *ingest, size_t index);
-
-void ingest_measure(const struct ingest *ingest, int64_t now_us, struct ingest_figures *figures);
-
-// The files that are not known to be closed, and the directories in which names have come since the
-// last call: what the next sync round has to make durable. The paths and the array are the
-// caller's.
-char **ingest_unsynced(struct ingest *ingest, size_t *count);

@@ -8,10 +8,10 @@
 #include "indexer/cacheroom.h"
 #include "indexer/committer.h"
 #include "indexer/expiry.h"
-#include "indexer/ingest.h"
 #include "indexer/ingest_stream.h"
 #include "indexer/outlook.h"
 #include "indexer/reconcile.h"
+#include "indexer/stock.h"
 #include "indexer/storage.h"
 #include "indexer/worker.h"
 #include "lib/core/config.h"
@@ -60,8 +60,8 @@ static json_t *status_alarms(const struct indexer *indexer)
 json_t *status_json(const struct indexer *indexer)
 {
     const struct figures *figures = &indexer->figures;
-    struct ingest_figures cache;
-    ingest_measure(indexer->ingest, time_now_us(), &cache);
+    struct stock_figures cache;
+    stock_measure(indexer->ingest, time_now_us(), &cache);
     return json_pack(
         "{s:s, s:s, s:I, s:I, s:o, s:o, s:I, s:I, s:I, s:{s:I, s:I, s:I}, s:I, s:I, s:f, s:f, s:f,"
         " s:f, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",

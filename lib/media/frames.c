@@ -182,8 +182,11 @@ void frames_rollback(struct frames *frames)
     }
 }
 
-enum catalog_status frames_get(struct frames *frames, int64_t day_number, int64_t stream_id,
-    int64_t run, uint32_t number, struct buf *packed, char **cause)
+// Finds a segment's row by `sql`, which asks for stream, run and number. After CATALOG_OK, *row
+// stands on it until catalog_db_end().
+static enum catalog_status frames_select(struct frames *frames, int64_t day_number,
+    int64_t stream_id, int64_t run, uint32_t number, const char *sql, sqlite3_stmt **row,
+    char **cause)
 {
     // Opening would make the file for a writer.
     char *path = frames_path(frames, day_number);
@@ -193,45 +196,39 @@ enum catalog_status frames_get(struct frames *frames, int64_t day_number, int64_
     if (!there)
         return CATALOG_NONE;
     struct frames_day *day;
-    sqlite3_stmt *statement;
     enum catalog_status status = frames_open(frames, day_number, &day, cause);
     if (status == CATALOG_OK)
-        status = catalog_db_start(&day->db, &statement, cause,
-            "SELECT packed FROM frames WHERE stream_id = ? AND run = ? AND number = ?", "iii",
-            stream_id, run, (int64_t)number);
-    if (status == CATALOG_OK)
-        status = catalog_db_step(&day->db, statement, cause);
+        status =
+            catalog_db_start(&day->db, row, cause, sql, "iii", stream_id, run, (int64_t)number);
+    return status == CATALOG_OK ? catalog_db_step(&day->db, *row, cause) : status;
+}
+
+enum catalog_status frames_get(struct frames *frames, int64_t day_number, int64_t stream_id,
+    int64_t run, uint32_t number, struct buf *packed, char **cause)
+{
+    sqlite3_stmt *row;
+    enum catalog_status status = frames_select(frames, day_number, stream_id, run, number,
+        "SELECT packed FROM frames WHERE stream_id = ? AND run = ? AND number = ?", &row, cause);
     if (status != CATALOG_OK)
         return status;
-    const void *data = sqlite3_column_blob(statement, 0);
-    buf_put(packed, data, (size_t)sqlite3_column_bytes(statement, 0));
-    catalog_db_end(statement);
+    const void *data = sqlite3_column_blob(row, 0);
+    buf_put(packed, data, (size_t)sqlite3_column_bytes(row, 0));
+    catalog_db_end(row);
     return CATALOG_OK;
 }
 
 enum catalog_status frames_get_hash(struct frames *frames, int64_t day_number, int64_t stream_id,
     int64_t run, uint32_t number, uint8_t hash[CATALOG_HASH_SIZE], char **cause)
 {
-    char *path = frames_path(frames, day_number);
-    bool there = access(path, F_OK) == 0;
-    free(path);
-    *cause = NULL;
-    if (!there)
-        return CATALOG_NONE;
-    struct frames_day *day;
-    sqlite3_stmt *statement;
-    enum catalog_status status = frames_open(frames, day_number, &day, cause);
-    if (status == CATALOG_OK)
-        status = catalog_db_start(&day->db, &statement, cause,
-            "SELECT hash FROM frames WHERE stream_id = ? AND run = ? AND number = ?"
-            " AND length(hash) = 32",
-            "iii", stream_id, run, (int64_t)number);
-    if (status == CATALOG_OK)
-        status = catalog_db_step(&day->db, statement, cause);
+    sqlite3_stmt *row;
+    enum catalog_status status = frames_select(frames, day_number, stream_id, run, number,
+        "SELECT hash FROM frames WHERE stream_id = ? AND run = ? AND number = ?"
+        " AND length(hash) = 32",
+        &row, cause);
     if (status != CATALOG_OK)
         return status;
-    memcpy(hash, sqlite3_column_blob(statement, 0), CATALOG_HASH_SIZE);
-    catalog_db_end(statement);
+    memcpy(hash, sqlite3_column_blob(row, 0), CATALOG_HASH_SIZE);
+    catalog_db_end(row);
     return CATALOG_OK;
 }
 

@@ -47,8 +47,9 @@ static uint32_t mp4_parse_hdlr(struct mp4_reader hdlr)
     return mp4_reader_u32(&hdlr);
 }
 
-// Reads the sample entries: the first becomes the track's for now; where there are several, all are
-// kept. Returns how many there are, 0 when the first is not one of a sensible size.
+// Reads the sample entries: the first becomes the track's, until its samples name another one;
+// where there are several, all are kept. Returns how many there are, 0 when the first is not one of
+// a sensible size.
 static uint32_t mp4_parse_stsd(
     struct mp4_reader stsd, struct media_track *track, struct buf *entries)
 {
