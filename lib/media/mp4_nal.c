@@ -119,7 +119,7 @@ void mp4_find_parameter_sets(struct mp4_file *file, struct media_segment *segmen
 {
     for (size_t i = 0; i < segment->track_count; i++) {
         struct media_track *track = &segment->tracks[i];
-        struct nal_format format;
+        struct nal_format format = {0};
         unsigned keys = 0;
         if (!nal_format_read(track, &format))
             continue;
