@@ -66,7 +66,7 @@ static void http_add_headers(
     static const char *const always[][2] = {
         {"Content-Security-Policy",
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-            "media-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+            "media-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
             "frame-ancestors 'none'"},
         {"X-Content-Type-Options", "nosniff"},
         {"Referrer-Policy", "no-referrer"},

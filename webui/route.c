@@ -44,6 +44,8 @@ const struct route route_table[] = {
     ROUTE("/static/api.js", ROUTE_PUBLIC, true, route_no_rules, page_handle),
     ROUTE("/static/app.js", ROUTE_PUBLIC, true, route_no_rules, page_handle),
     ROUTE("/static/format.js", ROUTE_PUBLIC, true, route_no_rules, page_handle),
+    ROUTE("/static/live.js", ROUTE_PUBLIC, true, route_no_rules, page_handle),
+    ROUTE("/static/mux.js", ROUTE_PUBLIC, true, route_no_rules, page_handle),
     ROUTE("/static/timeline.js", ROUTE_PUBLIC, true, route_no_rules, page_handle),
     ROUTE("/static/style.css", ROUTE_PUBLIC, true, route_no_rules, page_handle),
     ROUTE("/static/icon.svg", ROUTE_PUBLIC, true, route_no_rules, page_handle),

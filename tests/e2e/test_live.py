@@ -39,33 +39,35 @@ def live(build):
         lab.close()
 
 
-@pytest.fixture
-def own(lab):
-    """The same for one test alone."""
-    return Live(lab)
+@pytest.fixture(scope="module")
+def rough(build):
+    """The same, to which things happen; what a test does to it ends with the test, or the next begins
+    where it was left."""
+    lab = Lab(build)
+    try:
+        yield Live(lab)
+    finally:
+        lab.close()
 
 
-def test_ffprobe_reads_it_and_the_archive_has_the_same_frames(live, tmp_path):
-    """B-frames, and over two boundaries between files at least: nothing missing, nothing twice."""
-    keepframe = live.keepframe
-    path = tmp_path / "live.mp4"
-    with MovieClient(keepframe, "one") as client:
+@pytest.fixture(scope="module")
+def taken(live, tmp_path_factory):
+    """A file of what a client took, over two boundaries between files at least."""
+    path = tmp_path_factory.mktemp("live") / "live.mp4"
+    with MovieClient(live.keepframe, "one") as client:
         path.write_bytes(client.read_fragments(12))
-    packets = media.packets(path)
+    return path
+
+
+def test_ffprobe_reads_it(taken):
+    """B-frames, and nothing to be seen of the boundaries."""
+    packets = media.packets(taken)
     times = sorted(packet.pts for packet in packets)
     assert packets[0].key and 1 <= times[0] < 1.2
     assert all(later - earlier == pytest.approx(0.04, abs=0.002)
                for earlier, later in zip(times, times[1:]))
-    assert media.decode_complaints(path) == ""
-    assert [stream["codec_type"] for stream in media.probe(path)["streams"]] == ["video"]
-    sent = [packet.hash for packet in packets]
-
-    def filed():
-        return [hash for row in keepframe.sealed("one")
-                for hash in media.frame_hashes(keepframe.segment_file(row))]
-
-    keepframe.wait_for("the archive has it all", lambda: sent[-1] in (kept := filed()) and
-                       sent == kept[kept.index(sent[0]):][:len(sent)], timeout=90)
+    assert media.decode_complaints(taken) == ""
+    assert [stream["codec_type"] for stream in media.probe(taken)["streams"]] == ["video"]
 
 
 def test_sound_comes_with_it_when_it_is_asked_for(live, tmp_path):
@@ -158,6 +160,19 @@ def test_what_can_not_be_shown_is_refused_by_name(live):
     assert live.keepframe.http("HEAD", "/live/one/main.mp4").status == 200
 
 
+def test_the_archive_has_the_same_frames(live, taken):
+    """Nothing missing, nothing twice."""
+    keepframe = live.keepframe
+    sent = [packet.hash for packet in media.packets(taken)]
+
+    def filed():
+        return [hash for row in keepframe.sealed("one")
+                for hash in media.frame_hashes(keepframe.segment_file(row))]
+
+    keepframe.wait_for("the archive has it all", lambda: sent[-1] in (kept := filed()) and
+                       sent == kept[kept.index(sent[0]):][:len(sent)], timeout=90)
+
+
 def test_over_half_a_link_every_tile_advances_and_is_soon_back(live):
     """A proxy lets half of what is needed through, then all."""
     tiles = ["one/main", "two/main"]
@@ -187,8 +202,8 @@ def test_over_half_a_link_every_tile_advances_and_is_soon_back(live):
     assert float(dropped.split()[0]) > 0
 
 
-def test_a_new_run_goes_on_with_a_key_frame(own, tmp_path):
-    keepframe = own.keepframe
+def test_a_new_run_goes_on_with_a_key_frame(rough, tmp_path):
+    keepframe = rough.keepframe
     path = tmp_path / "live.mp4"
     with MuxClient(keepframe, ["two/main", "one/main"]) as client, \
             MovieClient(keepframe, "two") as movie:
@@ -206,8 +221,18 @@ def test_a_new_run_goes_on_with_a_key_frame(own, tmp_path):
     assert media.decode_complaints(path) == ""
 
 
-def test_states_tell_why_nothing_comes(own):
-    keepframe = own.keepframe
+def test_sound_that_falls_silent_holds_no_picture_up(rough):
+    keepframe = rough.keepframe
+    with MuxClient(keepframe, ["one/main"]) as client:
+        client.read_until(lambda piece: piece.kind == MEDIA)
+        rough.camera.command("hush", "one", 4)
+        start = client.media()[-1].end
+        client.read_until(lambda piece: piece.kind == MEDIA and piece.end > start + 4)
+    assert all(piece.flags & ~KEY == 0 for piece in client.media())
+
+
+def test_states_tell_why_nothing_comes(rough):
+    keepframe = rough.keepframe
     with MuxClient(keepframe, ["two/main"]) as client:
         client.read_until(lambda piece: piece.kind == MEDIA)
         assert keepframe.command("disable", "two").returncode == 0
@@ -215,27 +240,17 @@ def test_states_tell_why_nothing_comes(own):
         assert keepframe.command("enable", "two").returncode == 0
         client.read_until(lambda piece: piece.kind == STATE and piece.json["state"] == "recording")
         client.read_until(lambda piece: piece.kind == MEDIA and piece.flags & NEW_RUN)
-        own.camera.command("stall", "two", 600)
+        rough.camera.command("stall", "two", 4)
         client.read_until(lambda piece: piece.kind == STATE and piece.json["state"] == "stalled")
     assert {piece.json["state"] for piece in client.pieces if piece.kind == STATE} == \
         {"off", "recording", "stalled"}
 
 
-def test_sound_that_falls_silent_holds_no_picture_up(own):
-    keepframe = own.keepframe
-    with MuxClient(keepframe, ["one/main"]) as client:
-        client.read_until(lambda piece: piece.kind == MEDIA)
-        own.camera.command("hush", "one", 600)
-        start = client.media()[-1].end
-        client.read_until(lambda piece: piece.kind == MEDIA and piece.end > start + 6)
-    assert all(piece.flags & ~KEY == 0 for piece in client.media())
-
-
-def test_it_stops_cleanly_under_the_eyes_of_its_viewers(own):
-    clients = [MuxClient(own.keepframe, ["one/main"]), MovieClient(own.keepframe, "two")]
+def test_it_stops_cleanly_under_the_eyes_of_its_viewers(rough):
+    clients = [MuxClient(rough.keepframe, ["one/main"]), MovieClient(rough.keepframe, "two")]
     clients[0].read_until(lambda piece: piece.kind == MEDIA)
     clients[1].read_fragments(1)
-    own.keepframe.stop()
+    rough.keepframe.stop()
     for client in clients:
         with pytest.raises((EOFError, OSError, http.client.HTTPException)):
             while True:

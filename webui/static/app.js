@@ -4,6 +4,7 @@ import { getHealth, getJson, getSegments, headVideo } from "./api.js";
 import {
   apiTime, clockText, dayBounds, dayText, extentText, inputText, lengthText, momentText, shiftDay, sizeText,
 } from "./format.js";
+import { LiveGrid } from "./live.js";
 import { Timeline, joinSegments } from "./timeline.js";
 
 const REFRESH_MS = 5000;
@@ -332,6 +333,41 @@ function showClock() {
   timeline.draw();
 }
 
+// --- Live view
+
+const LIVE_TILES_MAX = 64;
+
+// Of each camera its small stream, where it has one.
+function liveStreams() {
+  return page.cameras
+    .map(({ camera, streams }) => {
+      const chosen = streams.find((one) => one.stream === "sub") ?? streams[0];
+      return chosen && chosen.state !== "removed" ? `${camera}/${chosen.stream}` : null;
+    })
+    .filter((name) => name !== null)
+    .slice(0, LIVE_TILES_MAX);
+}
+
+function liveFigure(name) {
+  const figure = element("figure", "live-tile");
+  figure.append(document.createElement("video"), element("figcaption", "", name));
+  return figure;
+}
+
+function showLive(shown) {
+  page.live?.close();
+  page.live = null;
+  const names = shown ? liveStreams() : [];
+  const figures = names.map(liveFigure);
+  $("live").replaceChildren(...figures);
+  $("live").hidden = !shown;
+  $("live-toggle").setAttribute("aria-pressed", String(shown));
+  if (names.length === 0) return;
+  page.live = new LiveGrid(names, figures.map((figure) => figure.querySelector("video")), (tile) => {
+    tile.video.parentElement.dataset.state = tile.state;
+  });
+}
+
 // --- Everything together
 
 const timeline = new Timeline($("timeline"), $("hours"), $("pointer"), {
@@ -344,6 +380,7 @@ const timeline = new Timeline($("timeline"), $("hours"), $("pointer"), {
   onRange: setRange,
 });
 
+$("live-toggle").addEventListener("click", () => showLive($("live").hidden));
 $("day").addEventListener("change", () => {
   if ($("day").value) choose(page.camera, page.stream, $("day").value);
 });
