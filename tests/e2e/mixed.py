@@ -12,13 +12,14 @@ from expected import Source
 DAY = 86_400 * 1_000_000
 
 
-class Mixed:
-    """`sources` are the segments of each camera, as they were recorded, in order of time."""
+class Filled:
+    """A Keepframe with two volumes, which fill() fills and starts. `sources` are then the segments
+    of each camera, as they were recorded, in order of time."""
 
     def __init__(self, lab, seed):
-        self.seed = seed
         self.lab = lab
-        chance = random.Random(seed)
+        self.seed = seed
+        self.chance = random.Random(seed)
         self.keepframe = keepframe = lab.keepframe()
         keepframe.data.mkdir()
         self.volumes = [keepframe.data / name for name in ("video", "more")]
@@ -26,15 +27,24 @@ class Mixed:
             footage.mark_volume(path, number)
         keepframe.configure({}, storage={"volumes": [
             {"path": str(path), "min_free": "1MiB"} for path in self.volumes]})
-        self.recorder = footage.Recorder(clips(lab.build), lab.folder / "recorded", chance)
+        self.recorder = footage.Recorder(clips(lab.build), lab.folder / "recorded", self.chance)
+
+    def fill(self, segments):
+        footage.seal(self.lab.build.tool("sealer"), segments, self.volumes, self.lab.env())
+        done = indexer(self.keepframe, "reindex")
+        assert done.returncode == 0 and f"{len(segments)} segments" in done.stderr, done.stderr
+        self.keepframe.start().wait_answering()
+        self.sources = by_camera(segments)
+
+
+class Mixed(Filled):
+    """Everything that there can be."""
+
+    def __init__(self, lab, seed):
+        super().__init__(lab, seed)
         start_us = time.time_ns() // 1000 - 5 * DAY
         joins, self.begins = layout.write_joins(self.recorder, start_us)
-        segments = layout.write_mixed(self.recorder, chance, start_us) + joins
-        footage.seal(lab.build.tool("sealer"), segments, self.volumes, lab.env())
-        done = indexer(keepframe, "reindex")
-        assert done.returncode == 0 and f"{len(segments)} segments" in done.stderr, done.stderr
-        keepframe.start().wait_answering()
-        self.sources = by_camera(segments)
+        self.fill(layout.write_mixed(self.recorder, self.chance, start_us) + joins)
 
 
 def clips(build):
