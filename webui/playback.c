@@ -21,17 +21,6 @@ enum {
 // So long after its end, no more footage comes into a range whose segments are all filed.
 #define PLAYBACK_SETTLED_US (3600 * US_PER_SECOND)
 
-enum {
-    PLAYBACK_START,
-    PLAYBACK_END,
-    PLAYBACK_DURATION,
-    PLAYBACK_AUDIO,
-    PLAYBACK_GAPS,
-    PLAYBACK_START_AT,
-    PLAYBACK_DOWNLOAD,
-    PLAYBACK_CODEC,
-};
-
 static const char *const playback_gaps[] = {"skip", "fail", NULL};
 static const char *const playback_start_at[] = {"exact", "keyframe", NULL};
 
@@ -39,15 +28,25 @@ static const char *const playback_start_at[] = {"exact", "keyframe", NULL};
 static const char *const playback_codecs[] = {
     "any", "h264", "h265", "av1", "mjpeg", "aac", "opus", "mp3", NULL};
 
-const struct query_rule playback_rules[] = {
-    [PLAYBACK_START] = {.name = "start", .type = QUERY_TIME, .required = true},
-    [PLAYBACK_END] = {.name = "end", .type = QUERY_TIME},
-    [PLAYBACK_DURATION] = {.name = "duration", .type = QUERY_DURATION},
-    [PLAYBACK_AUDIO] = {.name = "audio", .type = QUERY_FLAG, .fallback = 1},
-    [PLAYBACK_GAPS] = {.name = "gaps", .type = QUERY_CHOICE, .choices = playback_gaps},
-    [PLAYBACK_START_AT] = {.name = "start_at", .type = QUERY_CHOICE, .choices = playback_start_at},
-    [PLAYBACK_DOWNLOAD] = {.name = "download", .type = QUERY_FLAG},
+// What says which file it is.
+// clang-format off
+#define PLAYBACK_RULES \
+    [PLAYBACK_START] = {.name = "start", .type = QUERY_TIME, .required = true}, \
+    [PLAYBACK_END] = {.name = "end", .type = QUERY_TIME}, \
+    [PLAYBACK_DURATION] = {.name = "duration", .type = QUERY_DURATION}, \
+    [PLAYBACK_AUDIO] = {.name = "audio", .type = QUERY_FLAG, .fallback = 1}, \
+    [PLAYBACK_GAPS] = {.name = "gaps", .type = QUERY_CHOICE, .choices = playback_gaps}, \
+    [PLAYBACK_START_AT] = {.name = "start_at", .type = QUERY_CHOICE, .choices = playback_start_at}, \
+    [PLAYBACK_DOWNLOAD] = {.name = "download", .type = QUERY_FLAG}, \
     [PLAYBACK_CODEC] = {.name = "codec", .type = QUERY_CHOICE, .choices = playback_codecs},
+// clang-format on
+
+const struct query_rule playback_rules[] = {PLAYBACK_RULES{0}};
+
+const struct query_rule playback_map_rules[] = {
+    PLAYBACK_RULES[PLAYBACK_LIMIT] =
+        {.name = "limit", .type = QUERY_INTEGER, .fallback = 1000, .min = 1, .max = 10000},
+    [PLAYBACK_CURSOR] = {.name = "cursor", .type = QUERY_INTEGER, .max = INT32_MAX},
     {0},
 };
 
@@ -336,19 +335,27 @@ static void playback_answer(
     reply->stream = layout_stream(layout, worker->shared->holds, worker->shared->disks);
 }
 
-void playback_handle(struct worker *worker, const struct request *request, struct reply *reply)
+struct layout *playback_layout(
+    struct worker *worker, const struct request *request, struct reply *reply)
 {
     struct layout_key key;
     if (!playback_read_key(request, &key, reply))
-        return;
+        return NULL;
     struct layout *layout =
         layouts_find(worker->shared->layouts, &key, request->conditions.if_range);
-    if (layout == NULL) {
-        layout = playback_lay_out(worker, &key, reply);
-        if (layout == NULL)
-            return;
+    if (layout != NULL)
+        return layout;
+    layout = playback_lay_out(worker, &key, reply);
+    if (layout != NULL)
         layouts_keep(worker->shared->layouts, layout);
-    }
+    return layout;
+}
+
+void playback_handle(struct worker *worker, const struct request *request, struct reply *reply)
+{
+    struct layout *layout = playback_layout(worker, request, reply);
+    if (layout == NULL)
+        return;
     playback_answer(worker, reply, layout, request->values[PLAYBACK_DOWNLOAD].number == 1);
     layout_release(layout);
 }

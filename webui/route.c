@@ -85,6 +85,8 @@ const struct route route_table[] = {
         "/api/v1/probe", WRITE("POST", ROUTE_ADMIN, ASKER_SUPERVISOR, true, api_probe, NULL)),
     ROUTE("/live/mux", ROUTE_VIEW, false, live_mux_rules, live_handle_mux),
     ROUTE("/live/{camera}/{stream}.mp4", ROUTE_VIEW, false, live_stream_rules, live_handle_stream),
+    ROUTE("/api/v1/cameras/{camera}/{stream}/map", ROUTE_VIEW, false, playback_map_rules,
+        playback_map),
     ROUTE("/video/{camera}/{stream}.mp4", ROUTE_VIEW, false, playback_rules, playback_handle),
     {0},
 };

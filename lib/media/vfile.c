@@ -167,6 +167,26 @@ const struct vfile_info *vfile_info(const struct vfile *file)
     return &file->info;
 }
 
+size_t vfile_stretch_count(const struct vfile *file)
+{
+    return file->plan.piece_count;
+}
+
+void vfile_stretch_get(const struct vfile *file, size_t index, struct vfile_stretch *stretch)
+{
+    const struct vfile_piece *piece = &file->plan.pieces[index];
+    bool silence = piece->kind == PIECE_SILENCE;
+    uint32_t timescale = file->plan.tracks[silence ? VFILE_AUDIO : VFILE_VIDEO].timescale;
+    *stretch = (struct vfile_stretch){.silence = silence,
+        .segment = piece->segment,
+        .media_us = time_muldiv(piece->time, US_PER_SECOND, timescale)};
+    if (!silence)
+        return;
+    const struct vfile_made *made = vfile_piece_made(&file->plan, piece);
+    int64_t ticks = (int64_t)(piece->size / made->size * made->duration);
+    stretch->duration_us = time_muldiv(ticks, US_PER_SECOND, timescale);
+}
+
 size_t vfile_memory(const struct vfile *file)
 {
     size_t bytes = sizeof(*file) + file->heads.capacity +

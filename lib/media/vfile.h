@@ -90,6 +90,19 @@ void vfile_free(struct vfile *file);
 
 const struct vfile_info *vfile_info(const struct vfile *file);
 
+// A stretch of the presentation: a segment's part of it, which lasts until the next segment's
+// begins, or silence that was made.
+struct vfile_stretch {
+    bool silence;
+    size_t segment;      // index into the request's segments
+    int64_t media_us;    // its beginning; before zero where it begins with what is hidden
+    int64_t duration_us; // of silence
+};
+
+// They are numbered in the order of the file's bytes: each kind ascends by time.
+size_t vfile_stretch_count(const struct vfile *file);
+void vfile_stretch_get(const struct vfile *file, size_t index, struct vfile_stretch *stretch);
+
 // Bytes of memory that the layout holds.
 size_t vfile_memory(const struct vfile *file);
 

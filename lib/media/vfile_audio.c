@@ -90,6 +90,7 @@ static int audio_add_silence(struct plan_audio *audio, size_t index, int64_t tim
     planner_add_piece(audio->planner, &(struct vfile_piece){.kind = PIECE_SILENCE,
                                           .entry = audio->entry,
                                           .segment = beside.segment,
+                                          .time = time - audio->from,
                                           // where it goes, until the pieces are in order
                                           .file_offset = index});
     audio->last_time = time + (int64_t)(count - 1) * made->duration;

@@ -123,6 +123,9 @@ static void planner_finish_video(struct planner *planner)
     track->edits[0] = (struct mp4_edit){track->duration, planner->shown_time};
     track->edit_count = 1;
     plan->shown_time = planner->shown_time;
+    for (size_t i = 0; i < plan->piece_count; i++)
+        plan->pieces[i].time = plan->pieces[i].origin - planner->shown_time +
+                               plan_span_start(&segments[plan->pieces[i].segment]);
     plan->timescale = track->timescale;
     plan->duration = track->duration;
     plan->start_us = vfile_wall_time(shown, plan_video(shown)->start + planner->shown.presentation);

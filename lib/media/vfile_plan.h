@@ -36,6 +36,7 @@ struct vfile_piece {
     bool prefixed;  // each of its key samples has made bytes before it
     uint32_t entry; // whose made bytes
     size_t segment; // index into the request's segments; of silence, the one that it goes with
+    int64_t time;   // its beginning in the presentation, ticks of its track
     int64_t origin; // what is added to its run's clock to get the file's, ticks of the video track
     uint64_t file_offset; // of the first byte that is needed
     uint64_t file_end;    // behind the last one

@@ -130,6 +130,36 @@ def test_another_codec_is_409_with_the_parts_that_can_be_asked_for(changing):
         assert media.Movie(answer.body).track("video").samples
 
 
+def test_the_map_tells_when_what_was_recorded(changing):
+    keepframe, (small, large, _) = changing
+    params = {**span(small, large), "start": format_utc(small[0].start_us + 700_000)}
+    answer = keepframe.download("one", **params).expect(200)
+    found = keepframe.get("/api/v1/cameras/one/main/map", params).expect(200).json
+    assert found["bytes"] == len(answer.body) and found["cursor"] is None
+    assert found["start"] == answer.headers["X-Keepframe-Start"]
+    assert [piece["segment"] for piece in found["pieces"]] == [row.id for row in small + large]
+    assert [piece["end"] for piece in found["pieces"]] == \
+        [format_utc(row.end_us) for row in small + large]
+    media_s = 0
+    for piece in found["pieces"]:
+        assert piece["media"] == pytest.approx(media_s, abs=0.05)
+        media_s += (parse_utc(piece["end"]) - parse_utc(piece["start"])) / 1e6
+    assert found["duration"] == pytest.approx(media_s, abs=0.05)
+    (gap,) = found["gaps"]
+    assert parse_utc(gap["start"]) == small[-1].end_us
+    assert parse_utc(gap["end"]) == large[0].start_us
+    skipped_ms = int(answer.headers["X-Keepframe-Skipped-Ms"])
+    assert skipped_ms == pytest.approx((large[0].start_us - small[-1].end_us) / 1000, abs=200)
+    # Page by page it is the same.
+    pages, cursor = [], {}
+    while cursor is not None:
+        page = keepframe.get("/api/v1/cameras/one/main/map", {"limit": 1, **params, **cursor})
+        pages.append(page.expect(200).json)
+        cursor = pages[-1]["cursor"] and {"cursor": pages[-1]["cursor"]}
+    for name in ("pieces", "gaps", "overlaps", "silence"):
+        assert [one for page in pages for one in page[name]] == found[name]
+
+
 def test_one_of_two_codecs_can_be_chosen(changing, tmp_path):
     keepframe, (small, large, other) = changing
     for codec, runs in (("h264", (small, large)), ("h265", (other,))):

@@ -173,6 +173,14 @@ static void test_a_segment_without_sound_is_silent(void **state)
         struct ask ask = between(START_US + 500000, START_US + 11500000);
         struct vfile *file = must_make(&archive, ask);
         assert_true(archive.tables_asked <= 12); // of the trimmed ones alone
+        int64_t silence_us = 0;
+        for (size_t i = 0; i < vfile_stretch_count(file); i++) {
+            struct vfile_stretch stretch;
+            vfile_stretch_get(file, i, &stretch);
+            silence_us += stretch.silence ? stretch.duration_us : 0;
+        }
+        assert_float_equal(silence_us, vfile_info(file)->silence_us, 64000);
+        assert_in_range(vfile_info(file)->silence_us, 3200000, 4064000);
         vfile_free(file);
         struct result result;
         fetch(&result, &archive, ask);

@@ -143,6 +143,33 @@ static void test_sample_entries_are_chosen_by_segment(void **state)
     archive_fini(&archive);
 }
 
+static void test_stretches_tell_when_segments_are_shown(void **state)
+{
+    (void)state;
+    struct archive archive;
+    archive_init(&archive);
+    for (uint32_t i = 0; i < 3; i++)
+        archive_add(&archive, &(struct recipe){.run = 1 + i / 2,
+                                  .number = i % 2,
+                                  .start_us = START_US + (i + 5 * (i / 2)) * 4000000,
+                                  .video_start = 5000 + i % 2 * 360000,
+                                  .frames = 100,
+                                  .gop = 25});
+    struct vfile *file = must_make(&archive, between(START_US + 1000000, START_US + 40000000));
+    struct vfile_stretch stretch;
+    assert_int_equal(vfile_stretch_count(file), 3);
+    for (size_t i = 0; i < 3; i++) {
+        vfile_stretch_get(file, i, &stretch);
+        assert_false(stretch.silence);
+        assert_int_equal(stretch.segment, i);
+        assert_int_equal(stretch.media_us, (int64_t)i * 4000000 - 1000000);
+    }
+    assert_int_equal(vfile_info(file)->skipped_us, 20000000);
+    assert_int_equal(vfile_info(file)->duration_us, 11000000);
+    vfile_free(file);
+    archive_fini(&archive);
+}
+
 static void test_absurd_times_are_refused(void **state)
 {
     (void)state;
@@ -178,6 +205,7 @@ int main(void)
         cmocka_unit_test(test_a_short_pause_inside_a_run_lasts_as_long),
         cmocka_unit_test(test_time_between_runs_is_skipped),
         cmocka_unit_test(test_sample_entries_are_chosen_by_segment),
+        cmocka_unit_test(test_stretches_tell_when_segments_are_shown),
         cmocka_unit_test(test_absurd_times_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
