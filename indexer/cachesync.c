@@ -22,12 +22,24 @@ struct cachesync {
 
     // The job's: files and directories, and how long they took.
     char **paths;
+    bool *failed; // of each
+    char *cause;  // of the first that failed
     size_t count;
     int64_t busy_us;
+
+    char *trouble; // of the last round
 };
 
-static void cachesync_path(const char *path)
+static void cachesync_fail(struct cachesync *sync, size_t index)
 {
+    sync->failed[index] = true;
+    if (sync->cause == NULL)
+        sync->cause = xasprintf("%s can not be synced: %s", sync->paths[index], strerror(errno));
+}
+
+static void cachesync_path(struct cachesync *sync, size_t index)
+{
+    const char *path = sync->paths[index];
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0) {
         if (errno != ENOENT)
@@ -35,7 +47,7 @@ static void cachesync_path(const char *path)
         return;
     }
     if (fdatasync(fd) < 0 && errno != EINVAL)
-        log_err("%s can not be synced: %s", path, strerror(errno));
+        cachesync_fail(sync, index);
     close(fd);
 }
 
@@ -44,8 +56,20 @@ static void cachesync_run(struct worker_job *job)
     struct cachesync *sync = (struct cachesync *)job;
     int64_t since_us = time_monotonic_us();
     for (size_t i = 0; i < sync->count; i++)
-        cachesync_path(sync->paths[i]);
+        cachesync_path(sync, i);
     sync->busy_us = time_monotonic_us() - since_us;
+}
+
+// Tells what has gone wrong, or that it goes well again.
+static void cachesync_note(struct cachesync *sync)
+{
+    if (sync->cause != NULL && (sync->trouble == NULL || strcmp(sync->cause, sync->trouble) != 0))
+        log_err("%s; its bytes are written anew when it is filed", sync->cause);
+    else if (sync->cause == NULL && sync->trouble != NULL)
+        log_info("the cache is synced again");
+    free(sync->trouble);
+    sync->trouble = sync->cause;
+    sync->cause = NULL;
 }
 
 static void cachesync_done(struct worker_job *job)
@@ -56,10 +80,16 @@ static void cachesync_done(struct worker_job *job)
     figures->sync_us = sync->busy_us;
     if (sync->busy_us > figures->sync_us_max)
         figures->sync_us_max = sync->busy_us;
-    for (size_t i = 0; i < sync->count; i++)
+    cachesync_note(sync);
+    for (size_t i = 0; i < sync->count; i++) {
+        if (sync->failed[i])
+            stock_not_durable(sync->indexer->ingest, sync->paths[i]);
         free(sync->paths[i]);
+    }
     free(sync->paths);
+    free(sync->failed);
     sync->paths = NULL;
+    sync->failed = NULL;
     sync->count = 0;
 }
 
@@ -74,7 +104,15 @@ struct cachesync *cachesync_new(struct indexer *indexer)
 
 void cachesync_free(struct cachesync *sync)
 {
+    if (sync == NULL)
+        return;
+    free(sync->trouble);
     free(sync);
+}
+
+const char *cachesync_trouble(const struct cachesync *sync)
+{
+    return sync->trouble;
 }
 
 void cachesync_tick(struct cachesync *sync, int64_t now_us)
@@ -83,6 +121,7 @@ void cachesync_tick(struct cachesync *sync, int64_t now_us)
         return;
     sync->next_us = now_us + sync->indexer->config->recording.sync_us;
     sync->paths = stock_unsynced(sync->indexer->ingest, &sync->count);
+    sync->failed = xcalloc(sync->count, sizeof(*sync->failed));
     sync->busy = true;
     worker_submit_first(sync->indexer->cache_worker, &sync->job);
 }

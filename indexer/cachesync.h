@@ -11,5 +11,8 @@ struct cachesync *cachesync_new(struct indexer *indexer);
 // After the worker has ended.
 void cachesync_free(struct cachesync *sync);
 
+// Why something could not be synced in the last round, or NULL.
+const char *cachesync_trouble(const struct cachesync *sync);
+
 // For the loop's tick.
 void cachesync_tick(struct cachesync *sync, int64_t now_us);

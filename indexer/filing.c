@@ -83,12 +83,29 @@ static enum filing_result filing_empty(struct filing *filing)
     return FILING_EMPTY;
 }
 
+// What a disk did not give back now is no torn end, which sealing would cut off.
+static enum filing_result filing_unreadable(struct filing *filing, struct filing_work *work)
+{
+    errno = work->reader.error;
+    if (filing->last_try)
+        return filing_quarantine(filing, work, "unreadable", xstrdup(strerror(errno)));
+    filing_fail(filing, "can not be read");
+    return FILING_UNREADABLE;
+}
+
 static enum filing_result filing_parse(struct filing *filing, struct filing_work *work)
 {
     char *cause = NULL;
     cache_reader_init(&work->reader, work->fd);
     work->source = cache_reader_source(&work->reader, (uint64_t)work->info.st_size);
-    if (mp4_read(&work->source, &filing->media, &work->layout, &cause) < 0) {
+    int result = mp4_read(&work->source, &filing->media, &work->layout, &cause);
+    if (result == 0)
+        work->state = seal_inspect(&work->source, &filing->media, &work->layout, &work->tags);
+    if (work->reader.error != 0) {
+        free(cause);
+        return filing_unreadable(filing, work);
+    }
+    if (result < 0) {
         if (!work->layout.empty)
             return filing_quarantine(filing, work, "unreadable", cause);
         free(cause);
@@ -104,7 +121,6 @@ static enum filing_result filing_parse(struct filing *filing, struct filing_work
         if (codec_describe(track->entry, track->entry_size, &info, &cause) < 0)
             return filing_quarantine(filing, work, "codec", cause);
     }
-    work->state = seal_inspect(&work->source, &filing->media, &work->layout, &work->tags);
     return FILING_DONE;
 }
 
@@ -215,12 +231,13 @@ static enum filing_result filing_place(struct filing *filing, struct filing_work
     return FILING_DONE;
 }
 
-// Opens for writing and seals, unless that was done. A writer that came in between is refused.
+// Opens for writing and seals. An earlier life may have done that, but not come to the sync. A
+// writer that came in between is refused.
 static int filing_seal_in_place(
     struct filing *filing, struct filing_work *work, const struct seal_plan *plan, char **cause)
 {
     if (work->state == SEAL_DONE)
-        return 0;
+        return seal_sync(work->fd, &filing->unsynced, cause);
     if (fs_lease_probe(work->fd) != FS_LEASE_CLOSED) {
         *cause = xasprintf("%s: was opened for writing again", filing->path);
         return -1;
@@ -232,7 +249,7 @@ static int filing_seal_in_place(
         info.st_size != work->info.st_size)
         *cause = xasprintf("%s: changed while it was read", filing->path);
     else
-        result = seal_in_place(fd, plan, cause);
+        result = seal_in_place(fd, plan, &filing->unsynced, cause);
     if (fd >= 0)
         close(fd);
     return result;
@@ -243,7 +260,7 @@ static int filing_store(struct filing *filing, struct filing_work *work,
 {
     char *cause = NULL;
     int result;
-    if (filing->volume->links) {
+    if (filing->volume->links && !filing->lossy) {
         result = filing_seal_in_place(filing, work, plan, &cause);
         if (result == 0)
             result = volume_link(filing->volume, filing->path, key, &cause);
@@ -255,6 +272,19 @@ static int filing_store(struct filing *filing, struct filing_work *work,
         filing->cause = cause;
     }
     return result;
+}
+
+// After a copy that failed: whether it was the cache's disk that did not give its bytes back.
+static bool filing_cache_fails(const struct filing *filing, struct filing_work *work)
+{
+    uint8_t page[4096];
+    ssize_t got = 1;
+    if (filing->error != EIO)
+        return false;
+    for (uint64_t done = 0; got > 0; done += (uint64_t)got)
+        got = pread(work->fd, page, sizeof(page), (off_t)done);
+    work->reader.error = got < 0 ? errno : 0;
+    return got < 0;
 }
 
 static void filing_summarize(struct filing *filing, const struct filing_work *work)
@@ -309,6 +339,11 @@ static enum filing_result filing_file(struct filing *filing, struct filing_work 
     int result = filing_store(filing, work, &plan, key);
     filing->row.size_bytes = plan.size;
     seal_plan_fini(&plan);
+    if (result < 0 && filing_cache_fails(filing, work)) {
+        free(filing->cause);
+        filing->error = 0;
+        return filing_unreadable(filing, work);
+    }
     if (result < 0)
         return FILING_FAILED;
     filing->row.key = xstrdup(key);

@@ -19,6 +19,7 @@ enum filing_result {
     FILING_GONE,        // it is not in the cache any more
     FILING_EMPTY,       // it had no byte of media and was removed
     FILING_QUARANTINED, // it can not be used; `reason` and *cause say why
+    FILING_UNREADABLE,  // the disk does not give its bytes back; *cause says why
     FILING_FAILED,      // it can not be done now; *cause says why
 };
 
@@ -35,6 +36,8 @@ struct filing {
     int64_t latency_us;
     bool alone;                           // no successor will come
     bool hash;                            // compute the file's hash
+    bool lossy;                           // a sync of it has failed: it is copied, never linked
+    bool last_try;                        // what can not be read goes into the quarantine
     struct mend mend;                     // of the run, decided with its first file
     char *following[BEGINNING_FILES_MAX]; // of a run's first file: those after it, in order
     size_t following_count;
@@ -45,6 +48,7 @@ struct filing {
     const char *reason; // a word for the counters
     char *cause;
     int error;                  // errno of a failure that is the volume's, else 0
+    bool unsynced;              // a sync of it has failed here
     struct catalog_segment row; // without the catalog's ids
     bool has_skew;
     int64_t skew_us;            // the camera's clock minus ours, where the segment tells it

@@ -9,6 +9,7 @@
 
 struct announce;
 struct cacheroom;
+struct cachesync;
 struct catalog;
 struct commit;
 struct committer;
@@ -44,6 +45,7 @@ struct indexer {
     struct committer *committer;
     struct worker *cache_worker; // what blocks on the cache: syncs, names that go
     struct cacheroom *cacheroom; // that it never fills
+    struct cachesync *cachesync; // that it is durable
     struct storage *storage;     // the volumes
     struct outlook *outlook;     // how long they will do
     struct ingest *ingest;

@@ -20,6 +20,8 @@
 
 enum {
     INGEST_CLOSING_TRIES = 50,
+    INGEST_READ_TRIES = 3,         // where others can be read meanwhile,
+    INGEST_READ_TRIES_ALONE = 60,  // where nothing can: it may be the whole disk, for a while
     INGEST_UNCOMMITTED_MAX = 2000, // while the catalog can not be written, the cache is the queue
 };
 
@@ -34,6 +36,7 @@ struct ingest {
     size_t stream_count;
     size_t stream_capacity;
     int64_t look_us; // monotonic, when everything was looked through
+    char *trouble;   // why a segment could not be filed, the last time
 };
 
 // A row on its way into the catalog.
@@ -60,6 +63,7 @@ void ingest_free(struct ingest *ingest)
     for (size_t i = 0; i < ingest->stream_count; i++)
         ingest_stream_free(ingest->streams[i]);
     free(ingest->streams);
+    free(ingest->trouble);
     free(ingest);
 }
 
@@ -250,6 +254,12 @@ static void ingest_removed(struct ingest_stream *stream, struct ingest_file *fil
     ingest_stream_remove(stream, file);
 }
 
+static void ingest_note(struct ingest *ingest, const char *cause)
+{
+    free(ingest->trouble);
+    ingest->trouble = xstrdup(cause);
+}
+
 static void ingest_postpone(struct indexer *indexer, struct ingest_file *file,
     const struct filing *filing, const char *identity)
 {
@@ -257,7 +267,13 @@ static void ingest_postpone(struct indexer *indexer, struct ingest_file *file,
     // The event of a close comes a moment before the lease can be had.
     if (filing->result == FILING_OPEN && file->closed && file->tries++ < INGEST_CLOSING_TRIES)
         delay_us = INGEST_CLOSING_US;
-    if (filing->result == FILING_FAILED && !file->complained) {
+    bool failed = filing->result == FILING_FAILED || filing->result == FILING_UNREADABLE;
+    if (filing->result == FILING_UNREADABLE && file->unread++ == 0)
+        file->unread_since = indexer->figures.committed;
+    file->lossy |= filing->unsynced;
+    if (failed)
+        ingest_note(indexer->ingest, filing->cause);
+    if (failed && !file->complained) {
         file->complained = true;
         log_err("%s: can not be filed now and stays in the cache: %s", identity, filing->cause);
     }
@@ -298,6 +314,7 @@ static void ingest_filing_done(struct worker_job *job)
         break;
     case FILING_OPEN:
     case FILING_WAITS:
+    case FILING_UNREADABLE:
     case FILING_FAILED:
         ingest_postpone(stream->indexer, file, filing, identity);
         break;
@@ -364,6 +381,13 @@ static void ingest_name_following(
             cache_segment_path(stream->indexer->config->storage.cache, &next->file.id);
 }
 
+// Whether a file that can not be read is to hold up those behind it no longer.
+static bool ingest_read_long_enough(const struct indexer *indexer, const struct ingest_file *file)
+{
+    return file->unread >= INGEST_READ_TRIES_ALONE ||
+           (file->unread >= INGEST_READ_TRIES && indexer->figures.committed > file->unread_since);
+}
+
 static void ingest_submit(struct ingest_stream *stream, struct ingest_file *file)
 {
     struct indexer *indexer = stream->indexer;
@@ -389,6 +413,8 @@ static void ingest_submit(struct ingest_stream *stream, struct ingest_file *file
     filing->next_birth_us =
         ingest_stream_birth_us(stream, file->file.id.run, file->file.id.number + 1);
     filing->hash = indexer->config->recording.hash == CONFIG_HASH_SHA256;
+    filing->lossy = file->lossy;
+    filing->last_try = ingest_read_long_enough(indexer, file);
     filing->latency_us = ingest_latency_us(stream);
     filing->alone = ingest_run_over(stream, run, file) || ingest_successor_lost(stream, file);
     filing->mend = run->row.mend;
@@ -485,4 +511,19 @@ void ingest_tick(struct ingest *ingest, int64_t now_us)
 struct ingest_stream *ingest_stream_at(const struct ingest *ingest, size_t index)
 {
     return index < ingest->stream_count ? ingest->streams[index] : NULL;
+}
+
+void ingest_add_alarms(const struct ingest *ingest, json_t *alarms)
+{
+    size_t waiting = 0;
+    for (size_t i = 0; i < ingest->stream_count; i++) {
+        const struct ingest_stream *stream = ingest->streams[i];
+        for (size_t j = 0; j < stream->file_count; j++)
+            waiting += stream->files[j].state == INGEST_NEW && stream->files[j].complained;
+    }
+    if (waiting > 0)
+        json_array_append_new(alarms,
+            json_sprintf("%zu finished segments wait in the cache, because they can not be filed: "
+                         "%s",
+                waiting, ingest->trouble));
 }

@@ -6,6 +6,8 @@
 //   filed, durably → row committed → cache name unlinked
 #pragma once
 
+#include <jansson.h>
+
 #include "indexer/indexer.h"
 
 struct ingest;
@@ -28,3 +30,6 @@ void ingest_drop(struct commit *commit);
 
 // The stream of that index, NULL behind the last one.
 struct ingest_stream *ingest_stream_at(const struct ingest *ingest, size_t index);
+
+// Says whether finished segments can not be filed, and why.
+void ingest_add_alarms(const struct ingest *ingest, json_t *alarms);

@@ -182,7 +182,8 @@ static bool ingest_run_read(struct ingest_run *run, const char *path)
     struct runfile file;
     char *cause = NULL;
     if (runfile_load(&file, path, &cause) < 0) {
-        log_warn("%s", cause);
+        if (!run->unread)
+            log_warn("%s", cause);
         free(cause);
         return false;
     }
@@ -210,9 +211,10 @@ static void ingest_stream_look_at_run(
     // Each new version of the file is another inode, under its name by a rename.
     if (run->file_inode == info.st_ino && run->file_changed_ns == info.st_ctim.tv_nsec)
         return;
-    ingest_run_read(run, path);
+    // One that could not be read is read again with the next look.
+    run->unread = !ingest_run_read(run, path);
     run->file_inode = info.st_ino;
-    run->file_changed_ns = info.st_ctim.tv_nsec;
+    run->file_changed_ns = run->unread ? -1 : info.st_ctim.tv_nsec;
     ingest_stream_wake(stream);
 }
 

@@ -16,11 +16,14 @@ enum ingest_state {
 struct ingest_file {
     struct cache_file file;
     enum ingest_state state;
-    bool filing;      // the worker has it
-    bool closed;      // a writer has closed it
-    bool complained;  // its failure was logged
-    int tries;        // how often it was found open although closed
-    int64_t retry_us; // monotonic: not before
+    bool filing;     // the worker has it
+    bool closed;     // a writer has closed it
+    bool complained; // its failure was logged
+    bool lossy;      // a sync of it has failed: what is in memory may not be what is on the disk
+    int unread;      // how often the disk did not give its bytes back,
+    uint64_t unread_since; // and how many segments were committed when that began
+    int tries;             // how often it was found open although closed
+    int64_t retry_us;      // monotonic: not before
 };
 
 struct ingest_run {
@@ -31,6 +34,7 @@ struct ingest_run {
     bool seen;              // in the look that goes on
     uint64_t file_inode;    // of its run file as read; 0: there is none
     long file_changed_ns;   // the file's ctime, to tell a reused inode
+    bool unread;            // it is there and could not be read
 };
 
 struct ingest_stream {

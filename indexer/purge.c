@@ -139,6 +139,11 @@ static bool purge_gather(struct purge *purge)
     return purge->count > purge->stuck;
 }
 
+size_t purge_stuck(const struct purge *purge)
+{
+    return purge->stuck;
+}
+
 bool purge_busy(const struct purge *purge)
 {
     return purge->deleting || purge->uncommitted > 0;

@@ -12,6 +12,9 @@ void purge_free(struct purge *purge);
 // Starts when there is something to do and nothing is under way.
 void purge_look(struct purge *purge);
 
+// How many files could not be deleted the last time.
+size_t purge_stuck(const struct purge *purge);
+
 // Whether files are on their way out.
 bool purge_busy(const struct purge *purge);
 

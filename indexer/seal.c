@@ -113,6 +113,14 @@ static int seal_fail(const char *what, char **cause)
     return -1;
 }
 
+int seal_sync(int fd, bool *unsynced, char **cause)
+{
+    if (fdatasync(fd) == 0)
+        return 0;
+    *unsynced = true;
+    return seal_fail("it can not be synced", cause);
+}
+
 // Gives a last mdat that reached beyond the last whole sample its right size.
 static int seal_write_cut(int fd, const struct mp4_layout *layout)
 {
@@ -123,7 +131,7 @@ static int seal_write_cut(int fd, const struct mp4_layout *layout)
 // Makes the file end behind its last whole sample, with the recorder's own header in front. That is
 // durable before anything is appended: after a power cut, a torn fragment whose remains are still
 // there would claim the bytes of the new moov as its samples.
-static int seal_clean(int fd, const struct mp4_layout *layout, char **cause)
+static int seal_clean(int fd, const struct mp4_layout *layout, bool *unsynced, char **cause)
 {
     struct stat info;
     if (fstat(fd, &info) < 0)
@@ -134,26 +142,23 @@ static int seal_clean(int fd, const struct mp4_layout *layout, char **cause)
     if (layout->init_overwritten &&
         fs_write_at(fd, layout->init_header, sizeof(layout->init_header), layout->init_offset) < 0)
         return seal_fail("the recorder's header can not be put back", cause);
-    if ((cut && seal_write_cut(fd, layout) < 0) || ftruncate(fd, (off_t)layout->media_end) < 0 ||
-        fdatasync(fd) < 0)
+    if ((cut && seal_write_cut(fd, layout) < 0) || ftruncate(fd, (off_t)layout->media_end) < 0)
         return seal_fail("the torn end can not be cut off", cause);
-    return 0;
+    return seal_sync(fd, unsynced, cause);
 }
 
-int seal_in_place(int fd, const struct seal_plan *plan, char **cause)
+int seal_in_place(int fd, const struct seal_plan *plan, bool *unsynced, char **cause)
 {
     const struct mp4_layout *layout = &plan->layout;
     uint8_t header[SEAL_HEADER_SIZE];
     mp4_sealed_header(layout, header);
-    if (seal_clean(fd, layout, cause) < 0)
+    if (seal_clean(fd, layout, unsynced, cause) < 0)
         return -1;
     if (fs_write_at(fd, plan->moov.data, plan->moov.size, layout->media_end) < 0)
         return seal_fail("the sample table can not be written", cause);
     if (fs_write_at(fd, header, sizeof(header), layout->init_offset) < 0)
         return seal_fail("the header can not be written", cause);
-    if (fdatasync(fd) < 0)
-        return seal_fail("it can not be synced", cause);
-    return 0;
+    return seal_sync(fd, unsynced, cause);
 }
 
 int seal_copy(int from, int to, const struct seal_plan *plan, char **cause)

@@ -41,8 +41,12 @@ void seal_plan_init(struct seal_plan *plan, const struct media_segment *segment,
 void seal_plan_fini(struct seal_plan *plan);
 
 // Seals the file in place; `fd` is open for reading and writing. Returns 0, or -1 with *cause and
-// errno set.
-int seal_in_place(int fd, const struct seal_plan *plan, char **cause);
+// errno set. *unsynced is set when it was a sync that failed: the system may have forgotten that
+// bytes of the file are not on the disk, and would call a second sync a success.
+int seal_in_place(int fd, const struct seal_plan *plan, bool *unsynced, char **cause);
+
+// The sync alone, of a file that was found sealed.
+int seal_sync(int fd, bool *unsynced, char **cause);
 
 // Writes the sealed form of `from` into the empty file `to`, durably. Returns 0, or -1 with *cause
 // and errno set.

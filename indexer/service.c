@@ -50,7 +50,6 @@ struct service {
     struct config *config;
     int lock;
     struct watch *watch;
-    struct cachesync *sync;
     struct enrol *enrol;
     struct ctl_server *server;
     struct heartbeat heartbeat;
@@ -92,7 +91,7 @@ static void service_tick_cb(struct ev_loop *loop, ev_timer *event, int revents)
     expiry_tick(service->indexer.expiry, now_us);
     outlook_tick(service->indexer.outlook, now_us);
     ingest_tick(service->indexer.ingest, now_us);
-    cachesync_tick(service->sync, now_us);
+    cachesync_tick(service->indexer.cachesync, now_us);
     cacheroom_tick(service->indexer.cacheroom, now_us);
     reconcile_tick(service->indexer.reconcile, now_us);
     ledger_tick(service->indexer.ledger, now_us);
@@ -311,7 +310,7 @@ static int service_open(struct service *service, char **cause)
     indexer->expiry = expiry_new(indexer);
     indexer->marks = marks_new(indexer);
     indexer->reconcile = reconcile_new(indexer);
-    service->sync = cachesync_new(indexer);
+    indexer->cachesync = cachesync_new(indexer);
     indexer->cacheroom = cacheroom_new(indexer);
     service->enrol = enrol_new(indexer);
     service->watch = watch_new(config->storage.cache, ingest_changed, indexer->ingest, cause);
@@ -443,7 +442,7 @@ void service_free(struct service *service)
     ctl_server_close(service->server);
     marks_free(indexer->marks);
     watch_free(service->watch);
-    cachesync_free(service->sync);
+    cachesync_free(service->indexer.cachesync);
     cacheroom_free(indexer->cacheroom);
     enrol_free(service->enrol);
     storage_free(indexer->storage);

@@ -6,6 +6,7 @@
 
 #include "indexer/announce.h"
 #include "indexer/cacheroom.h"
+#include "indexer/cachesync.h"
 #include "indexer/committer.h"
 #include "indexer/expiry.h"
 #include "indexer/ingest_stream.h"
@@ -50,6 +51,9 @@ static json_t *status_alarms(const struct indexer *indexer)
 {
     json_t *alarms = json_array();
     storage_add_alarms(indexer->storage, alarms);
+    ingest_add_alarms(indexer->ingest, alarms);
+    if (cachesync_trouble(indexer->cachesync) != NULL)
+        json_array_append_new(alarms, json_string(cachesync_trouble(indexer->cachesync)));
     expiry_add_alarms(indexer->expiry, alarms);
     cacheroom_add_alarms(indexer->cacheroom, alarms);
     if (committer_trouble(indexer->committer) != NULL)

@@ -2,6 +2,7 @@
 #include "indexer/stock.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "indexer/ingest_stream.h"
@@ -46,7 +47,8 @@ char **stock_unsynced(const struct ingest *ingest, size_t *count)
     for (size_t i = 0; (stream = ingest_stream_at(ingest, i)) != NULL; i++) {
         const char *cache = stream->indexer->config->storage.cache;
         for (size_t j = 0; j < stream->file_count; j++) {
-            if (stream->files[j].state != INGEST_NEW)
+            // The worker syncs what it has in hand itself.
+            if (stream->files[j].state != INGEST_NEW || stream->files[j].filing)
                 continue;
             ARRAY_RESERVE(paths, *count, capacity);
             paths[(*count)++] = cache_segment_path(cache, &stream->files[j].file.id);
@@ -58,4 +60,20 @@ char **stock_unsynced(const struct ingest *ingest, size_t *count)
         }
     }
     return paths;
+}
+
+void stock_not_durable(const struct ingest *ingest, const char *path)
+{
+    struct ingest_stream *stream;
+    for (size_t i = 0; (stream = ingest_stream_at(ingest, i)) != NULL; i++) {
+        const char *cache = stream->indexer->config->storage.cache;
+        char *directory = xasprintf("%s/%s/%s", cache, stream->camera, stream->name);
+        stream->names_unsynced |= strcmp(path, directory) == 0;
+        free(directory);
+        for (size_t j = 0; j < stream->file_count; j++) {
+            char *other = cache_segment_path(cache, &stream->files[j].file.id);
+            stream->files[j].lossy |= strcmp(path, other) == 0;
+            free(other);
+        }
+    }
 }

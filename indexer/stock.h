@@ -16,3 +16,7 @@ void stock_measure(const struct ingest *ingest, int64_t now_us, struct stock_fig
 // The files that are not known to be closed, and the directories in which names have come since the
 // last call. The paths and the array are the caller's.
 char **stock_unsynced(const struct ingest *ingest, size_t *count);
+
+// Such a path could not be made durable. Its bytes are written anew when the file is filed: of a
+// second sync the system may say that all is well.
+void stock_not_durable(const struct ingest *ingest, const char *path);

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "indexer/purge.h"
 #include "indexer/quarantine.h"
 #include "indexer/volume.h"
 #include "indexer/worker.h"
@@ -249,7 +250,11 @@ void storage_add_alarms(const struct storage *storage, json_t *alarms)
 {
     for (size_t i = 0; i < storage->count; i++) {
         const char *trouble = keeper_trouble(storage->keepers[i]);
+        size_t stuck = purge_stuck(storage->keepers[i]->purge);
         if (trouble != NULL)
             json_array_append_new(alarms, json_string(trouble));
+        if (stuck > 0)
+            json_array_append_new(alarms,
+                json_sprintf("%s: %zu files can not be deleted", storage->keepers[i]->path, stuck));
     }
 }

@@ -35,7 +35,10 @@ static int unseal_read(int fd, const char *path, struct mp4_layout *layout, char
     int result = mp4_read(&source, &media, layout, &why);
     if (result == 0)
         media_segment_fini(&media);
-    else
+    errno = reader->error;
+    if (errno != 0)
+        result = unseal_fail(path, "can not be read", cause);
+    else if (result < 0)
         *cause = xasprintf("%s: %s", path, why);
     free(why);
     free(reader);

@@ -212,8 +212,12 @@ static int volume_make_dirs(const struct volume *volume, const char *key)
             partial[parent] = '\0';
             int result = volume_sync_dir(volume, partial);
             partial[parent] = kept;
-            if (result < 0)
+            if (result < 0) {
+                int saved_errno = errno;
+                unlinkat(volume->root, partial, AT_REMOVEDIR);
+                errno = saved_errno;
                 return -1;
+            }
         } else if (errno != EEXIST) {
             return -1;
         }
@@ -267,9 +271,14 @@ static int volume_place(
         if (result < 0 && !placing->same(placing, name))
             continue;
         snprintf(key, SEGMENT_KEY_SIZE, "%s", name);
-        if (volume_sync_parent(volume, key) < 0)
-            return volume_fail(volume, key, "its directory can not be synced", cause);
-        return 0;
+        if (volume_sync_parent(volume, key) == 0)
+            return 0;
+        // A second sync could be a success without the name being on the disk: it is made anew.
+        volume_fail(volume, key, "its directory can not be synced", cause);
+        int saved_errno = errno;
+        unlinkat(volume->root, key, 0);
+        errno = saved_errno;
+        return -1;
     }
     errno = EEXIST;
     return volume_fail(volume, key, "can not be filed", cause);
@@ -388,7 +397,7 @@ int volume_copy_plain(
     int copy = volume_make_incoming(volume, cause);
     if (copy < 0)
         return -1;
-    int result = fs_copy(fd, copy, size);
+    int result = fs_copy_readable(fd, copy, size);
     if (result < 0 || (result = fdatasync(copy)) < 0)
         volume_fail(volume, key, "can not be written", cause);
     else
@@ -405,8 +414,7 @@ bool volume_has(
     struct stat info;
     if (fstatat(volume->root, key, &info, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(info.st_mode))
         return false;
-    return volume->links ? info.st_dev == device && info.st_ino == inode
-                         : (uint64_t)info.st_size == size;
+    return (info.st_dev == device && info.st_ino == inode) || (uint64_t)info.st_size == size;
 }
 
 int volume_space(const struct volume *volume, struct retention_space *space, char **cause)

@@ -59,8 +59,7 @@ int volume_copy(const struct volume *volume, int fd, const struct seal_plan *pla
 int volume_copy_plain(
     const struct volume *volume, int fd, uint64_t size, char key[SEGMENT_KEY_SIZE], char **cause);
 
-// Whether `key` is there: the very file of that device and inode where files are linked, one of
-// `size` bytes where they are copied.
+// Whether `key` is there: the very file of that device and inode, or a copy of `size` bytes.
 bool volume_has(
     const struct volume *volume, const char *key, dev_t device, ino_t inode, uint64_t size);
 

@@ -163,6 +163,21 @@ int fs_copy(int from, int to, uint64_t size)
     return done == size ? 0 : -1;
 }
 
+int fs_copy_readable(int from, int to, uint64_t size)
+{
+    uint8_t page[4096];
+    for (uint64_t done = 0; done < size;) {
+        size_t want = size - done < sizeof(page) ? (size_t)(size - done) : sizeof(page);
+        ssize_t got = pread(from, page, want, (off_t)done);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got > 0 && fs_write_at(to, page, (size_t)got, done) < 0)
+            return -1;
+        done += got > 0 ? (uint64_t)got : want;
+    }
+    return ftruncate(to, (off_t)size);
+}
+
 int fs_make_dirs(const char *path, mode_t mode, char **cause)
 {
     char *partial = xstrdup(path);

@@ -28,6 +28,9 @@ int fs_write_at(int fd, const void *data, size_t size, uint64_t offset);
 // when the source is shorter).
 int fs_copy(int from, int to, uint64_t size);
 
+// The same of a file of which the disk does not give everything back: that much stays zero.
+int fs_copy_readable(int from, int to, uint64_t size);
+
 // Makes a directory and its missing parents. Returns 0 (also when it is there), or -1 with *cause.
 int fs_make_dirs(const char *path, mode_t mode, char **cause);
 

@@ -103,18 +103,21 @@ char *cache_run_path(const char *cache, const char *camera, const char *stream, 
 void cache_reader_init(struct cache_reader *reader, int fd)
 {
     reader->fd = fd;
+    reader->error = 0;
 }
 
 // Reads until `size` bytes are there or the file ends; returns how many are, or -1.
-static ssize_t cache_pread(int fd, uint8_t *data, size_t size, uint64_t offset)
+static ssize_t cache_pread(struct cache_reader *reader, uint8_t *data, size_t size, uint64_t offset)
 {
     size_t done = 0;
     while (done < size) {
-        ssize_t got = pread(fd, data + done, size - done, (off_t)(offset + done));
+        ssize_t got = pread(reader->fd, data + done, size - done, (off_t)(offset + done));
         if (got < 0 && errno == EINTR)
             continue;
-        if (got < 0)
+        if (got < 0) {
+            reader->error = errno;
             return -1;
+        }
         if (got == 0)
             break;
         done += (size_t)got;
@@ -124,8 +127,8 @@ static ssize_t cache_pread(int fd, uint8_t *data, size_t size, uint64_t offset)
 
 static int cache_reader_read(void *arg, uint64_t offset, void *data, size_t size)
 {
-    const struct cache_reader *reader = arg;
-    return cache_pread(reader->fd, data, size, offset) == (ssize_t)size ? 0 : -1;
+    struct cache_reader *reader = arg;
+    return cache_pread(reader, data, size, offset) == (ssize_t)size ? 0 : -1;
 }
 
 struct mp4_source cache_reader_source(struct cache_reader *reader, uint64_t file_size)

@@ -40,6 +40,7 @@ char *cache_run_path(const char *cache, const char *camera, const char *stream, 
 // the caller's.
 struct cache_reader {
     int fd;
+    int error; // errno of a read that failed, else 0: what was read is then no end of the file
 };
 
 void cache_reader_init(struct cache_reader *reader, int fd);

@@ -129,7 +129,8 @@ static double bench_seal(const struct bench *bench)
         int64_t synced = sync_ns, since = cpu_ns();
         struct seal_plan plan;
         seal_plan_init(&plan, &bench->media, &bench->layout, &tags);
-        check(seal_in_place(to, &plan, &cause) == 0, path, cause);
+        bool unsynced = false;
+        check(seal_in_place(to, &plan, &unsynced, &cause) == 0, path, cause);
         seal_plan_fini(&plan);
         spent += cpu_ns() - since - (sync_ns - synced);
         close(from);

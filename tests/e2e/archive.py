@@ -17,7 +17,8 @@ def put_run(keepframe, camera, corpus, run, stream="main", ended=True):
     story = {"version": 1, "camera": camera, "stream": stream, "run": run, "node": "attic",
              "start_us": run * 1000, "end_us": run * 1000 + 5_000_000 if ended else None,
              "reason": "closed" if ended else None, "detail": "the camera said goodbye"}
-    (folder / f"{run}.json").write_text(json.dumps(story))
+    (folder / "story.tmp").write_text(json.dumps(story))
+    (folder / "story.tmp").rename(folder / f"{run}.json")
     for number in range(2):
         data = (CORPUS / f"{corpus}-{number:06}.mp4").read_bytes()
         (folder / f"{run}-{number:06}.mp4").write_bytes(data)

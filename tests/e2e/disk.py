@@ -68,6 +68,14 @@ class Disk:
         wait_for(f"{self.place} can be unmounted", lambda: _run("umount", self.place).returncode == 0)
         self._mount(fail)
 
+    def bring_back(self):
+        """As a disk that was pulled out and is there again, under programs that still hold the old one."""
+        _run("umount", "-l", self.place)
+        again = self.image.with_suffix(".again")
+        assert _run("cp", "--sparse=always", self.image, again).returncode == 0
+        done = _run("mount", "-o", "loop", again, self.place)
+        assert done.returncode == 0, done.stderr
+
     def is_mounted(self):
         """By the kernel's list: nothing can be asked of the place itself after a cut."""
         with open("/proc/self/mounts", encoding="utf-8") as mounts:

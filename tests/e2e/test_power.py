@@ -92,7 +92,7 @@ class Before:
     reached: dict  # {(camera, run): pictures that the recorder had written}
 
 
-def take_down(keepframe):
+def take_down(keepframe, mounts=MOUNTS):
     files = located(keepframe)
     committed = {}
     for row in keepframe.catalog(FOOTAGE):
@@ -100,7 +100,7 @@ def take_down(keepframe):
         # A file that is not found was linked after the listing.
         committed[identity] = digest(files.get(identity) or located(keepframe)[identity])
     reached = {}
-    for mount in MOUNTS:
+    for mount in mounts:
         newest = keepframe.newest_cache_file(mount.name)
         run = newest.name.split("-")[0]
         counted = {}
@@ -216,3 +216,49 @@ def test_a_power_cut(lab, build, chance, is_long, form):
         assert_kept(keepframe, build, before)
     keepframe.stop()
     assert_whole(keepframe)
+
+
+# --- What was synced, and what only seemed to be
+
+SEGMENT = "-000001.mp4"  # part of the second segment's name in the cache
+
+
+def record_one(lab, disk, env):
+    """All on the disk, nothing is synced in rounds; until the second segment has its row."""
+    camera = lab.camera(Mount("yard"))
+    keepframe = lab.keepframe(data=disk.place / "data")
+    keepframe.configure({"yard": {"url": camera.url("yard")}},
+                        recording={"segment": "2s", "sync": "600s"})
+    keepframe.start(env=env).wait_ready()
+    keepframe.wait_for("the second segment has its row", lambda: keepframe.catalog(
+        "SELECT size_bytes FROM footage WHERE number = 1"))
+    return keepframe
+
+
+def assert_rows_are_whole_after_a_cut(lab, disk, keepframe):
+    before = take_down(keepframe, [Mount("yard")])
+    cut(disk, keepframe)
+    assert any(identity.endswith("-000001") for identity in before.committed)
+    assert_nothing_points_nowhere(lab, keepframe, before)
+
+
+def test_what_an_ended_indexer_had_sealed_is_synced_before_it_is_filed(lab):
+    """The first one is killed between the header and the sync; the next one finds the file sealed."""
+    disk = Disk(lab, "ext4")
+    keepframe = record_one(lab, disk, env=lab.preload_env(
+        "crashpoint.so", CRASHPOINT=f"pwrite:{SEGMENT}:2:after",
+        CRASHPOINT_ONCE=str(lab.folder / "crashed"), CRASHPOINT_PROGRAM="keepframe-indexer"))
+    assert (lab.folder / "crashed").exists()
+    assert_rows_are_whole_after_a_cut(lab, disk, keepframe)
+
+
+def test_a_sync_that_has_failed_once_is_not_believed_again(lab):
+    """What could not be written counts as written from then on, for all that the system says."""
+    disk = Disk(lab, "ext4")
+    fault = lab.folder / "fault"
+    fault.touch()
+    keepframe = record_one(lab, disk, env=lab.preload_env(
+        "failcall.so", FAILCALL=f"sync:{SEGMENT}:1:LOST", FAILCALL_WHILE=str(fault),
+        FAILCALL_PROGRAM="keepframe-indexer"))
+    assert fault.read_text(), "no sync has failed"
+    assert_rows_are_whole_after_a_cut(lab, disk, keepframe)

@@ -184,3 +184,32 @@ def test_time_runs_faster(run):
 
     assert result.returncode == 0
     assert int(re.search(r"elapsed (\d+)", result.stdout)[1]) >= 60000
+
+
+@pytest.mark.parametrize("rule, failed", [
+    ("write:data:1:EIO", ["write"]),
+    ("pwrite:data:0:ENOSPC", ["pwrite", "pwritev"]),
+    ("pwrite:data:2:ENOSPC,link:data-link:1:EIO", ["pwritev", "link", "unlink"]),
+    ("sync:data:1:EIO", ["fdatasync"]),
+    ("sync:data:2:EIO", ["fsync"]),
+    ("sync:data:1:LOST", ["fdatasync"]),
+    ("rename:data-new:1:EROFS", ["rename"]),
+    ("unlink:other:0:EIO", []),
+])
+def test_fails_the_call(run, tmp_path, rule, failed):
+    note = tmp_path / "note"
+    assert "-1" not in run("failcall.so", FAILCALL=rule, FAILCALL_WHILE=str(note)).stdout
+    for name in ("data-new", "copy"):
+        (tmp_path / name).unlink()
+    note.touch()
+    result = run("failcall.so", FAILCALL=rule, FAILCALL_WHILE=str(note))
+
+    assert result.returncode == 0
+    assert [re.match(r"\w+", line)[0] for line in result.stdout.splitlines()
+            if line.endswith(" -1")] == failed
+    assert len(note.read_text().splitlines()) == len(set(failed) - {"unlink"})
+
+
+@pytest.mark.parametrize("rule", ["write:data", "write:data:x:EIO", "write:data:1:EOTHER"])
+def test_refuses_a_rule_that_it_can_not_read(run, rule):
+    assert run("failcall.so", FAILCALL=rule).returncode == 127

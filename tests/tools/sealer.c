@@ -41,6 +41,7 @@ static void seal(const char *path, const struct mp4_tags *tags)
     struct mp4_layout layout;
     struct seal_plan plan;
     struct stat info;
+    bool unsynced = false;
     char *cause = NULL;
     int fd = open(path, O_RDWR | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &info) < 0)
@@ -50,7 +51,7 @@ static void seal(const char *path, const struct mp4_tags *tags)
     if (mp4_read(&source, &media, &layout, &cause) < 0)
         die(path, cause);
     seal_plan_init(&plan, &media, &layout, tags);
-    if (seal_in_place(fd, &plan, &cause) < 0)
+    if (seal_in_place(fd, &plan, &unsynced, &cause) < 0)
         die(path, cause);
     seal_plan_fini(&plan);
     media_segment_fini(&media);

@@ -55,7 +55,8 @@ static enum seal_state mend(struct buf *content)
     struct seal_plan plan;
     seal_plan_init(&plan, &segment, &layout, &test_tags);
     int fd = memory_file(content);
-    if (state != SEAL_DONE && seal_in_place(fd, &plan, &cause) < 0)
+    bool unsynced = false;
+    if (state != SEAL_DONE && seal_in_place(fd, &plan, &unsynced, &cause) < 0)
         fail_msg("%s", cause);
     assert_int_equal(lseek(fd, 0, SEEK_END), plan.size);
     buf_fini(content);

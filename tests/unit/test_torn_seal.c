@@ -202,7 +202,8 @@ static bool seal(const struct buf *content, const struct buf *before, size_t cut
         enum seal_state state = seal_inspect(&source, &segment, &layout, &tags);
         struct seal_plan plan;
         seal_plan_init(&plan, &segment, &layout, state >= SEAL_WRITTEN ? &tags : &test_tags);
-        if (state != SEAL_DONE && seal_in_place(fd, &plan, &cause) < 0)
+        bool unsynced = false;
+        if (state != SEAL_DONE && seal_in_place(fd, &plan, &unsynced, &cause) < 0)
             fail_msg("%s", cause);
         seal_plan_fini(&plan);
         media_segment_fini(&segment);
