@@ -1,6 +1,6 @@
 // Silent frames. That decoders make silence of these bytes, without a complaint, was tried with
-// ffmpeg, all of the layouts; the two of AAC that cameras have, and Opus, are tried again with
-// whole files by tests/e2e/test_joins.py.
+// ffmpeg, all of the layouts; ranges with holes in their sound are decoded by
+// tests/e2e/test_ranges.py.
 #include "tests/unit/corpus.h"
 
 #include "lib/media/silence.h"
