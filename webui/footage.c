@@ -375,8 +375,43 @@ static enum catalog_status footage_gather(struct footage_load *load)
     return status;
 }
 
-enum catalog_status footage_load(
-    struct worker *worker, const struct footage_query *query, struct footage *footage, char **cause)
+static enum catalog_status footage_add_row_of(
+    struct footage_load *load, const struct segment_id *id)
+{
+    struct catalog_segment row;
+    enum catalog_status status = footage_find_row(load, id->run, id->number, &row);
+    if (status != CATALOG_OK)
+        return status;
+    status = footage_add_row(load, &row);
+    catalog_segment_fini(&row);
+    return status == CATALOG_OK ? catalog_volumes(load->worker->catalog, &load->footage->volumes,
+                                      &load->footage->volume_count, load->cause)
+                                : status;
+}
+
+static enum catalog_status footage_gather_one(
+    struct footage_load *load, const struct segment_id *id)
+{
+    enum catalog_status status = footage_add_row_of(load, id);
+    if (status == CATALOG_NONE)
+        status = footage_take_listing(load);
+    if (status != CATALOG_OK || load->footage->count > 0)
+        return status;
+    for (size_t i = 0; i < load->uncommitted_count; i++) {
+        struct footage_segment *segment = &load->uncommitted[i];
+        if (segment->run != id->run || segment->number != id->number)
+            continue;
+        *footage_add(load->footage) = *segment;
+        segment->recent = NULL;
+        return CATALOG_OK;
+    }
+    return footage_add_row_of(load, id); // committed meanwhile
+}
+
+// Lists the cache and finds the stream, then gathers what `query` wants, or the one segment `id`.
+static enum catalog_status footage_load_with(struct worker *worker,
+    const struct footage_query *query, const struct segment_id *id, struct footage *footage,
+    char **cause)
 {
     struct footage_load load = {
         .worker = worker, .query = query, .footage = footage, .cause = cause};
@@ -387,7 +422,7 @@ enum catalog_status footage_load(
     if (cache_list(footage->cache, query->camera, query->stream, &load.listing, cause) == 0) {
         status = footage_find_stream(&load);
         if (status == CATALOG_OK)
-            status = footage_gather(&load);
+            status = id ? footage_gather_one(&load, id) : footage_gather(&load);
     }
     for (size_t i = 0; i < load.uncommitted_count; i++)
         recent_release(load.uncommitted[i].recent);
@@ -396,6 +431,20 @@ enum catalog_status footage_load(
     if (status != CATALOG_OK)
         footage_fini(footage);
     return worker_check(worker, status);
+}
+
+enum catalog_status footage_load(
+    struct worker *worker, const struct footage_query *query, struct footage *footage, char **cause)
+{
+    return footage_load_with(worker, query, NULL, footage, cause);
+}
+
+enum catalog_status footage_load_one(
+    struct worker *worker, const struct segment_id *id, struct footage *footage, char **cause)
+{
+    const struct footage_query query = {
+        .camera = id->camera, .stream = id->stream, .uncommitted = true};
+    return footage_load_with(worker, &query, id, footage, cause);
 }
 
 void footage_fini(struct footage *footage)

@@ -2,6 +2,7 @@
 // that the catalog does not have yet, merged by identity.
 #pragma once
 
+#include "lib/media/portion.h"
 #include "lib/media/vfile.h"
 #include "webui/recent.h"
 #include "webui/worker.h"
@@ -61,6 +62,10 @@ enum catalog_status footage_load(struct worker *worker, const struct footage_que
     struct footage *footage, char **cause);
 void footage_fini(struct footage *footage);
 
+// The segment of that identity alone, wherever it is by now. CATALOG_NONE: there is none.
+enum catalog_status footage_load_one(
+    struct worker *worker, const struct segment_id *id, struct footage *footage, char **cause);
+
 // The identity of a segment, "CAMERA/STREAM/RUN-NNNNNN".
 void footage_id(const struct footage *footage, const struct footage_segment *segment,
     char text[SEGMENT_TEXT_SIZE]);
@@ -79,3 +84,8 @@ int footage_open(struct worker *worker, const struct footage *footage,
 // A segment's sample table, valid until the next call. NULL with *cause set on failure.
 const struct sample_table *footage_table(struct worker *worker, const struct footage *footage,
     struct footage_segment *segment, char **cause);
+
+// Divides a segment's video into portions; its table is looked at for this alone and not kept.
+// Returns 0, or -1 with *cause set.
+int footage_portions(struct worker *worker, const struct footage *footage,
+    struct footage_segment *segment, struct portions *portions, char **cause);

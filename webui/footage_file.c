@@ -192,3 +192,44 @@ const struct sample_table *footage_table(struct worker *worker, const struct foo
         status = footage_table_from_file(worker, footage, segment, cause);
     return status == CATALOG_OK ? table_samples(worker->table) : NULL;
 }
+
+static int footage_divide(const struct footage_segment *segment, const struct buf *packed,
+    struct portions *portions, char **cause)
+{
+    struct sample_table table;
+    portions->count = 0;
+    if (sample_table_peek(&table, packed->data, packed->size, cause) < 0)
+        return -1;
+    const struct sample_table_track *video = sample_table_track(&table, MEDIA_VIDEO);
+    if (video == NULL || portions_find(portions, video, segment->tracks[VFILE_VIDEO].timescale))
+        return 0;
+    *cause = xasprintf("a sample table contradicts itself");
+    return -1;
+}
+
+int footage_portions(struct worker *worker, const struct footage *footage,
+    struct footage_segment *segment, struct portions *portions, char **cause)
+{
+    if (segment->state != FOOTAGE_SEALED)
+        return footage_divide(segment, &segment->recent->packed, portions, cause);
+    const struct catalog_segment row = footage_row_key(footage, segment);
+    struct buf packed = BUF_INIT;
+    int result = -1;
+    enum catalog_status status = worker_open_catalog(worker, cause);
+    if (status == CATALOG_OK)
+        status = catalog_frames(worker->catalog, &row, &packed, cause);
+    status = footage_check(worker, status, cause);
+    if (status == CATALOG_OK) {
+        result = footage_divide(segment, &packed, portions, cause);
+    } else if (status == CATALOG_NONE) {
+        const struct sample_table *table = footage_table(worker, footage, segment, cause);
+        const struct sample_table_track *video =
+            table ? sample_table_track(table, MEDIA_VIDEO) : NULL;
+        portions->count = 0;
+        if (video != NULL)
+            portions_find(portions, video, segment->tracks[VFILE_VIDEO].timescale);
+        result = table ? 0 : -1;
+    }
+    buf_fini(&packed);
+    return result;
+}

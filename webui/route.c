@@ -7,6 +7,7 @@
 
 #include "webui/api.h"
 #include "webui/cameraleech.h"
+#include "webui/hls.h"
 #include "webui/live_handle.h"
 #include "webui/metrics.h"
 #include "webui/page.h"
@@ -87,6 +88,12 @@ const struct route route_table[] = {
     ROUTE("/live/{camera}/{stream}.mp4", ROUTE_VIEW, false, live_stream_rules, live_handle_stream),
     ROUTE("/api/v1/cameras/{camera}/{stream}/map", ROUTE_VIEW, false, playback_map_rules,
         playback_map),
+    ROUTE("/hls/{camera}/master.m3u8", ROUTE_VIEW, false, hls_master_rules, hls_master),
+    ROUTE("/hls/{camera}/{stream}/vod.m3u8", ROUTE_VIEW, false, hls_vod_rules, hls_vod),
+    ROUTE(
+        "/hls/{camera}/{stream}/init-{segment}.mp4", ROUTE_VIEW, false, hls_media_rules, hls_init),
+    ROUTE("/hls/{camera}/{stream}/seg-{segment}.m4s", ROUTE_VIEW, false, hls_media_rules,
+        hls_segment),
     ROUTE("/video/{camera}/{stream}.mp4", ROUTE_VIEW, false, playback_rules, playback_handle),
     {0},
 };

@@ -18,7 +18,7 @@ enum route_permission {
 };
 
 enum {
-    ROUTE_NAMES_MAX = 2,
+    ROUTE_NAMES_MAX = 3,
     ROUTE_WRITES_MAX = 2,
 };
 

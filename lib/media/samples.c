@@ -278,6 +278,14 @@ const struct sample *sample_iter_next(struct sample_iter *iter)
     return sample;
 }
 
+bool sample_iter_failed(const struct sample_iter *iter)
+{
+    bool failed = iter->failed || iter->chunks.failed;
+    for (uint32_t i = 0; i < iter->track->packs; i++)
+        failed |= cursor_failed(&iter->cursors[i]);
+    return failed;
+}
+
 const struct sample_table_track *sample_table_track(
     const struct sample_table *table, enum media_kind kind)
 {

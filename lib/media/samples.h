@@ -126,6 +126,10 @@ void sample_table_encode(const struct media_segment *segment, struct buf *out);
 // or -1 with *cause set (an unknown version, a truncated or contradictory table).
 int sample_table_open(struct sample_table *table, const uint8_t *data, size_t size, char **cause);
 
+// The same without looking at the samples, for a short look at them: whoever iterates asks
+// sample_iter_failed() afterwards.
+int sample_table_peek(struct sample_table *table, const uint8_t *data, size_t size, char **cause);
+
 // The track of that kind, or NULL.
 const struct sample_table_track *sample_table_track(
     const struct sample_table *table, enum media_kind kind);
@@ -140,3 +144,6 @@ void sample_iter_init_parts(
 
 // The next sample in decode order, or NULL after the last; valid until the next call.
 const struct sample *sample_iter_next(struct sample_iter *iter);
+
+// Whether what was iterated over contradicts itself; never for a table that was checked.
+bool sample_iter_failed(const struct sample_iter *iter);

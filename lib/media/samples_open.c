@@ -112,26 +112,21 @@ static bool samples_check(const struct sample_table_track *track)
         if (sample->offset > (uint64_t)INT64_MAX - sample->size)
             return false;
     }
-    bool failed = iter.failed || iter.chunks.failed || iter.chunk_left > 0;
-    for (uint32_t i = 0; i < track->packs; i++) {
-        const struct sample_cursor *cursor = &iter.cursors[i];
-        failed |= cursor->failed || cursor->keys.failed || cursor->durations.failed ||
-                  cursor->compositions.failed || cursor->sizes.failed;
-    }
-    return !failed && chunks == track->chunk_count;
+    return !sample_iter_failed(&iter) && iter.chunk_left == 0 && chunks == track->chunk_count;
 }
 
-int sample_table_open(struct sample_table *table, const uint8_t *data, size_t size, char **cause)
+// Reads head and places of the streams. Returns false where they contradict themselves.
+static bool samples_open_tracks(
+    struct sample_table *table, const uint8_t *data, size_t size, char **cause)
 {
     struct samples_head head = {.at = data, .end = data + size};
     struct sample_pack packs[MEDIA_TRACKS_MAX] = {0};
     size_t lengths[MEDIA_TRACKS_MAX][4] = {0};
-    *table = (struct sample_table){0};
     uint8_t version = head_byte(&head);
     if (version != SAMPLES_VERSION) {
         *cause = xasprintf("a sample table of version %u: this program knows version %d", version,
             SAMPLES_VERSION);
-        return -1;
+        return false;
     }
     uint32_t count = head_byte(&head);
     if (count > MEDIA_TRACKS_MAX)
@@ -146,9 +141,9 @@ int sample_table_open(struct sample_table *table, const uint8_t *data, size_t si
         packs[i].sizes = samples_open_stream(&head, lengths[i][3]);
     }
     struct sample_stream chunks = samples_open_stream(&head, chunks_length);
-    bool sound =
-        !head.failed && head.at == head.end && !(count == 2 && packs[0].kind == packs[1].kind);
-    for (uint32_t i = 0; i < count && sound; i++) {
+    if (head.failed || head.at != head.end || (count == 2 && packs[0].kind == packs[1].kind))
+        return false;
+    for (uint32_t i = 0; i < count; i++) {
         struct sample_table_track *track = &table->tracks[i];
         *track = (struct sample_table_track){
             .kind = packs[i].kind,
@@ -161,13 +156,33 @@ int sample_table_open(struct sample_table *table, const uint8_t *data, size_t si
         };
         for (uint32_t j = 0; j < count; j++)
             track->pack[j] = packs[j];
-        sound = samples_check(track);
-    }
-    if (!sound) {
-        *table = (struct sample_table){0};
-        *cause = xasprintf("a sample table of %zu bytes is truncated or contradicts itself", size);
-        return -1;
     }
     table->track_count = count;
-    return 0;
+    return true;
+}
+
+static int samples_open(
+    struct sample_table *table, const uint8_t *data, size_t size, bool check, char **cause)
+{
+    *table = (struct sample_table){0};
+    *cause = NULL;
+    bool sound = samples_open_tracks(table, data, size, cause);
+    for (uint32_t i = 0; i < table->track_count && sound && check; i++)
+        sound = samples_check(&table->tracks[i]);
+    if (sound)
+        return 0;
+    *table = (struct sample_table){0};
+    if (*cause == NULL)
+        *cause = xasprintf("a sample table of %zu bytes is truncated or contradicts itself", size);
+    return -1;
+}
+
+int sample_table_open(struct sample_table *table, const uint8_t *data, size_t size, char **cause)
+{
+    return samples_open(table, data, size, true, cause);
+}
+
+int sample_table_peek(struct sample_table *table, const uint8_t *data, size_t size, char **cause)
+{
+    return samples_open(table, data, size, false, cause);
 }

@@ -16,7 +16,9 @@
 
 #include "lib/media/media.h"
 #include "lib/media/mp4_write.h"
+#include "lib/media/portion_media.h"
 #include "lib/media/samples.h"
+#include "lib/media/silence.h"
 
 // Of the bytes that a layout gives. A change of them makes other entity tags.
 #define VFILE_FORMAT_VERSION 2
@@ -87,6 +89,11 @@ struct vfile_info {
 struct vfile *vfile_new(
     const struct vfile_request *request, const struct vfile_source *source, char **cause);
 void vfile_free(struct vfile *file);
+
+// The same for a portion of one segment, as a fragment of its own: what the media takes from a
+// file, it takes from segment 0. `silence` may be empty when there is none in the media.
+struct vfile *vfile_new_portion(
+    const struct portion_media *media, const struct silence *silence, char **cause);
 
 const struct vfile_info *vfile_info(const struct vfile *file);
 
