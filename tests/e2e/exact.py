@@ -25,11 +25,8 @@ def random_span(sources, chance):
         end = start + chance.choice((1, 30_000, chance.randint(1, 20_000_000)))
     else:
         end = moment()
-    if start == end:
-        end += 1
-    start, end = sorted((start, end))
-    return (max(start, first - 1_000_000), min(end, last + 1_000_000)) \
-        if end > first else (first, end + 2_000_000)
+    start, end = (min(max(at, first - 1_000_000), last + 1_000_000) for at in sorted((start, end)))
+    return start, max(end, start + 1)
 
 
 def check(keepframe, camera, sources, start_us, end_us, options, path):

@@ -6,6 +6,7 @@ import pytest
 
 import media
 from conftest import FINISHED
+from expected import SILENCE, md5
 from model import Footage
 
 RECORDED_S = 29  # 30 s less what the first key frame may have cost
@@ -51,7 +52,9 @@ def test_a_download_holds_every_audio_packet_once_and_in_order(recording, whole,
     end_us = Footage(recording.keepframe, name).end_us
     behind = sum(frame.start_us >= end_us - 5_000 for frame in sound.frames)
     assert behind <= 50
-    got = media.frame_hashes(whole(name), "audio")
+    # Where none was sent (it began late, say), there is silence.
+    silence = {md5(data) for data in SILENCE.values()}
+    got = [found for found in media.frame_hashes(whole(name), "audio") if found not in silence]
     assert got == segments[:len(got)] and len(segments) - behind <= len(got)
 
 
