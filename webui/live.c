@@ -29,6 +29,7 @@ struct live_stream {
     struct live_history history;
     struct live_watch *watches;
     unsigned borrowers;  // who use it without the lock
+    int64_t begun_us;    // monotonic; since when it is followed
     int64_t watched_us;  // monotonic; when somebody was last interested
     int64_t fragment_us; // monotonic; when the last fragment appeared; 0: none has
     int64_t patience_us; // for the next one
@@ -83,6 +84,7 @@ static struct live_stream *live_open_stream(struct live *live, const struct live
         stream->stream = xstrdup(name->stream);
         stream->descriptor = -1;
         stream->since_us = time_now_us();
+        stream->begun_us = time_monotonic_us();
         live_history_init(&stream->history);
         stream->next = live->streams;
         live->streams = stream;
@@ -159,15 +161,19 @@ static void live_take_loss(void *arg)
     pthread_mutex_unlock(&stream->live->mutex);
 }
 
-// Whether the stream has had nothing for too long. With the lock.
+// Whether the stream has had nothing for too long; one that was just begun is given its time, as
+// its newest file may be empty yet. With the lock.
 static void live_check_silence(struct live_stream *stream, int64_t now_us)
 {
     int64_t patience_us = LIVE_STALL_S * US_PER_SECOND;
+    bool is_new = stream->fragment_us == 0;
     if (stream->patience_us > patience_us)
         patience_us = stream->patience_us;
-    if (stream->fragment_us == 0 || now_us - stream->fragment_us > patience_us)
+    int64_t last_us = is_new ? stream->begun_us : stream->fragment_us;
+    bool is_silent = now_us - last_us > patience_us || (is_new && stream->is_off);
+    if (is_silent)
         live_set_state(stream, stream->is_off ? LIVE_STATE_OFF : LIVE_STATE_STALLED);
-    else
+    else if (!is_new)
         stream->is_off = false;
 }
 

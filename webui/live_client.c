@@ -9,6 +9,7 @@
 #include "lib/core/log.h"
 #include "lib/core/timeutil.h"
 #include "webui/live_movie.h"
+#include "webui/live_sound.h"
 
 enum {
     LIVE_KEEPALIVE_S = 10, // without anything to send
@@ -27,7 +28,8 @@ struct live_seat {
     struct live_watch watch;
     struct live_client *client;
     struct live_mux_tile tile;
-    bool tells_state; // the client has yet to be told
+    struct live_sound sound; // that it was sent
+    bool tells_state;        // the client has yet to be told
     enum live_state state;
     int64_t since_us;
 };
@@ -44,6 +46,7 @@ struct live_client {
     // What is being sent: a head, then the media data of a fragment, if there is one.
     struct buf head;
     struct live_fragment *fragment;
+    struct live_seat *seat; // of that fragment
     size_t position;
     size_t seat_count;
     struct live_seat seats[];
@@ -98,6 +101,7 @@ static bool live_client_take(
     struct live_client *client, const struct live_item *item, int64_t now_us, char **cause)
 {
     const struct live_mux_tile *tile = &client->seats[item->tile].tile;
+    client->seat = &client->seats[item->tile];
     client->fragment = item->fragment;
     if (!client->is_mux)
         return live_movie_put(&client->movie, item, &client->head, cause);
@@ -125,20 +129,33 @@ static void live_client_keep_alive(struct live_client *client)
         live_movie_put_nothing(&client->head);
 }
 
+// The silence that must follow the fragment that was sent last, where its sound has stopped.
+static struct live_fragment *live_client_fill(struct live_client *client)
+{
+    if (client->fragment == NULL || !client->seat->tile.sound)
+        return NULL;
+    return live_sound_fill(&client->seat->sound, client->fragment);
+}
+
 // Makes the next piece ready. Returns REPLY_TRY_WAIT or REPLY_TRY_END when there is none, else 0.
 static ssize_t live_client_next(struct live_client *client)
 {
     const int64_t now_us = time_monotonic_us();
     const uint64_t dropped = live_queue_dropped(client->queue);
-    struct live_item item;
+    struct live_item item = {.fragment = live_client_fill(client)};
     char *cause = NULL;
+    bool is_taken = item.fragment != NULL;
+    if (is_taken)
+        item.tile = (size_t)(client->seat - client->seats);
     live_fragment_unref(client->fragment);
     client->fragment = NULL;
     client->head.size = client->position = 0;
     if (client->is_mux)
         live_client_tell_states(client);
-    bool is_taken = live_queue_take(client->queue, now_us, &item);
-    live_client_count(client, dropped, is_taken);
+    if (!is_taken) {
+        is_taken = live_queue_take(client->queue, now_us, &item);
+        live_client_count(client, dropped, is_taken);
+    }
     if (is_taken && !live_client_take(client, &item, now_us, &cause)) {
         log_info("%s/%s: live: an answer ends: %s", client->seats[0].tile.camera,
             client->seats[0].tile.stream, cause);

@@ -65,7 +65,8 @@ static enum media_kind live_track_kind(const struct mp4_reader *trak)
     return handler == MP4_TYPE('s', 'o', 'u', 'n') ? MEDIA_AUDIO : 0;
 }
 
-static void live_read_track(const struct mp4_reader *trak, struct live_track *track)
+static void live_read_track(
+    const struct mp4_reader *trak, const struct buf *bytes, struct live_track *track)
 {
     static const uint32_t mdhd_path[] = {
         MP4_TYPE('m', 'd', 'i', 'a'), MP4_TYPE('m', 'd', 'h', 'd')};
@@ -79,8 +80,11 @@ static void live_read_track(const struct mp4_reader *trak, struct live_track *tr
     if (!live_find_path(trak, stsd_path, ARRAY_LENGTH(stsd_path), &box))
         return;
     mp4_reader_take(&box.body, 8); // version, flags, entry_count
-    if (mp4_box_next(&box.body, &entry))
-        codec_describe(entry.start, entry.size, &track->codec, &cause);
+    if (!mp4_box_next(&box.body, &entry))
+        return;
+    track->entry_offset = (size_t)(entry.start - bytes->data);
+    track->entry_size = entry.size;
+    codec_describe(entry.start, entry.size, &track->codec, &cause);
     free(cause);
 }
 
@@ -129,7 +133,7 @@ static bool live_init_read(struct live_init *init, char **cause)
             continue;
         struct live_track *track = &init->tracks[init->track_count++];
         track->kind = kind;
-        live_read_track(&box.body, track);
+        live_read_track(&box.body, &init->bytes, track);
         if (track->id == 0 || track->timescale == 0) {
             *cause = xstrdup("a track of its moov has no number or no time scale");
             return false;

@@ -27,7 +27,9 @@ struct live_init {
         uint32_t id;
         uint32_t timescale;
         struct codec_info codec; // kind 0: not known
-    } tracks[MEDIA_TRACKS_MAX];  // video first, when there is one
+        size_t entry_offset;     // of the sample entry box in the bytes
+        size_t entry_size;
+    } tracks[MEDIA_TRACKS_MAX]; // video first, when there is one
 };
 
 // Makes an init of the bytes before the first fragment of a file. Returns NULL with *cause set when

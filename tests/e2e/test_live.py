@@ -231,6 +231,23 @@ def test_sound_that_falls_silent_holds_no_picture_up(rough):
     assert all(piece.flags & ~KEY == 0 for piece in client.media())
 
 
+def test_silence_stands_in_for_sound_that_has_stopped(rough, tmp_path):
+    """Sound reaches as far as the picture all the time, or a player would wait for it."""
+    path = tmp_path / "live.mp4"
+    with MovieClient(rough.keepframe, "one", audio=1) as movie:
+        movie.read_fragments(3)
+        rough.camera.command("hush", "one", 4)
+        while movie.read_fragments(1) and len(media.boxes_in(movie.data)) < 2 + 2 * 24:
+            pass
+    path.write_bytes(movie.data)
+    sound, picture = media.packets(path, "audio"), media.packets(path)
+    holes = [later.pts - earlier.pts - earlier.duration for earlier, later in zip(sound, sound[1:])]
+    assert max(holes) < 0.1, max(holes)
+    assert abs(sound[-1].pts - picture[-1].pts) < 1
+    assert len({packet.hash for packet in sound}) < len(sound) - 50, "no silence was made"
+    assert media.decode_complaints(path) == ""
+
+
 def test_states_tell_why_nothing_comes(rough):
     keepframe = rough.keepframe
     with MuxClient(keepframe, ["two/main"]) as client:

@@ -6,6 +6,7 @@
 
 #include "webui/live_movie.h"
 #include "webui/live_mux.h"
+#include "webui/live_sound.h"
 
 static struct live_corpus corpus;
 
@@ -222,6 +223,53 @@ static void test_another_codec_is_another_movie(void **state)
     live_corpus_close(&other);
 }
 
+// --- Silence
+
+static void test_silence_follows_where_sound_has_stopped(void **state)
+{
+    (void)state;
+    const struct live_init *init = corpus.reader.init;
+    const struct live_track *track = live_init_track(init, MEDIA_AUDIO);
+    struct live_sound sound = {0};
+    int64_t sound_end_us = 0;
+    for (size_t i = 0; i < corpus.count; i++) {
+        struct live_part part = corpus.parts[i];
+        bool is_silent = i >= 3;
+        if (is_silent)
+            part.sound_end_us = INT64_MIN;
+        else
+            sound_end_us = part.sound_end_us;
+        struct live_fragment *fragment = live_corpus_fragment(&corpus, &part);
+        struct live_fragment *made = live_sound_fill(&sound, fragment);
+        live_fragment_unref(fragment);
+        if (made == NULL) {
+            // Nothing is needed yet.
+            assert_true(part.start_us + part.duration_us - sound_end_us <= LIVE_SOUND_LAG_US + 100);
+            continue;
+        }
+        assert_true(is_silent);
+        // It begins where sound has ended, and ends where the picture does, to a frame.
+        assert_in_range(made->part.start_us + 200 - sound_end_us, 0, 400);
+        sound_end_us = made->part.sound_end_us;
+        int64_t rest_us = part.start_us + part.duration_us - sound_end_us;
+        assert_in_range(rest_us + 100, 0, INT64_C(1024) * 1000000 / track->timescale + 200);
+        struct buf file = BUF_INIT;
+        struct media_segment segment;
+        struct mp4_layout layout;
+        buf_put(&file, init->bytes.data, init->bytes.size);
+        buf_put(&file, made->bytes.data, made->bytes.size);
+        must_read(&file, &segment, &layout);
+        const struct media_track *audio = media_segment_track(&segment, MEDIA_AUDIO);
+        assert_int_equal(media_segment_track(&segment, MEDIA_VIDEO)->sample_count, 0);
+        assert_true(audio->sample_count > 0 && audio->samples[0].duration == 1024);
+        assert_int_equal(layout.media_end, file.size);
+        media_segment_fini(&segment);
+        buf_fini(&file);
+        live_fragment_unref(made);
+    }
+    assert_true(sound_end_us > corpus.parts[4].start_us);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -231,6 +279,7 @@ int main(void)
         cmocka_unit_test(test_the_movie_is_the_file_at_another_time),
         cmocka_unit_test(test_its_time_runs_on_whatever_happens),
         cmocka_unit_test(test_another_codec_is_another_movie),
+        cmocka_unit_test(test_silence_follows_where_sound_has_stopped),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
