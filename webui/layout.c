@@ -137,8 +137,13 @@ static struct hold *layout_hold(const struct layout *layout, struct holds *holds
 {
     const struct vfile_info *info = vfile_info(layout->file);
     const struct footage *footage = &layout->footage;
-    return holds_begin(holds, footage->camera, footage->stream,
-        footage->segments[info->first].start_us, footage->segments[info->last].end_us);
+    int64_t start_us = INT64_MAX, end_us = INT64_MIN;
+    for (size_t i = info->first; i <= info->last; i++) { // ascending only where nothing overlaps
+        const struct footage_segment *segment = &footage->segments[i];
+        start_us = segment->start_us < start_us ? segment->start_us : start_us;
+        end_us = segment->end_us > end_us ? segment->end_us : end_us;
+    }
+    return holds_begin(holds, footage->camera, footage->stream, start_us, end_us);
 }
 
 struct reply_stream *layout_stream(struct layout *layout, struct holds *holds, struct disks *disks)

@@ -9,6 +9,7 @@
 #include "lib/core/log.h"
 #include "lib/core/timeutil.h"
 #include "webui/etag.h"
+#include "webui/footage_line.h"
 #include "webui/layout.h"
 #include "webui/playback_check.h"
 
@@ -283,6 +284,7 @@ static struct layout *playback_lay_out(
         reply_error(reply, 400, "range_too_long", "start",
             "a file holds %d segments at most; ask for a part of the range", PLAYBACK_SEGMENTS_MAX);
     else if (playback_check(&footage, key, reply)) {
+        footage_line_up(&footage);
         worker->busy = false;
         file = playback_make_file(worker, key, &footage, &cause);
         if (file != NULL) {

@@ -2,11 +2,13 @@
 
 import re
 import signal
+import time
 from dataclasses import replace
 
 import pytest
 
 import media
+from archive import put_run, wait_filed
 from camera import Mount
 from times import format_utc, parse_utc
 
@@ -116,6 +118,25 @@ def test_a_range_that_begins_in_a_gap_begins_with_the_next_frame(changing):
     first = media.Movie(keepframe.segment_file(large[0]))
     assert movie.hash_of(movie.track("video").samples[0]) == \
         first.hash_of(first.track("video").samples[0])
+
+
+def test_runs_that_overlap_are_played_one_after_the_other(lab):
+    """Two runs of the same moments: every frame once, run by run."""
+    keepframe = lab.keepframe().configure({})
+    now = time.time_ns() // 1_000_000
+    for run, corpus in ((now, "h264"), (now + 1, "h264-b-aac")):
+        put_run(keepframe, "yard", corpus, run)
+    keepframe.start().wait_ready()
+    wait_filed(keepframe, "yard")
+    rows = keepframe.sealed("yard")
+    runs = list(dict.fromkeys(row.run for row in rows))  # by their beginning
+    by_run = sorted(rows, key=lambda row: (runs.index(row.run), row.number))
+    assert rows != by_run, "they do not overlap"
+    body = keepframe.download("yard", start=format_utc(rows[0].start_us),
+                              end=format_utc(max(row.end_us for row in rows))).expect(200).body
+    expected = [picture for row in by_run
+                for picture in media.picture_hashes(keepframe.segment_file(row), "h264")]
+    assert media.picture_hashes(body, "h264") == expected
 
 
 def test_another_codec_is_409_with_the_parts_that_can_be_asked_for(changing):

@@ -187,6 +187,62 @@ static void gaps_are_exact_and_can_be_had_in_pages(void **state)
     free(model);
 }
 
+static int64_t covered_of_hour(struct fixture *fixture)
+{
+    const int64_t bounds[] = {NOON_US, NOON_US + HOUR_US};
+    int64_t covered_us;
+    CHECK(catalog_coverage(fixture->catalog, fixture->stream_id, bounds, 2, &covered_us, &cause));
+    return covered_us;
+}
+
+static size_t gaps_of_hour(struct fixture *fixture)
+{
+    struct catalog_gap *gaps;
+    size_t count;
+    int64_t next_us;
+    CHECK(catalog_gaps(fixture->catalog, fixture->stream_id, NOON_US, NOON_US + HOUR_US, 1, 0,
+        &gaps, &count, &next_us, &cause));
+    free(gaps);
+    return count;
+}
+
+// One run, whose clock was set back by an hour less half a minute after an hour.
+static void an_hour_that_was_recorded_twice_counts_once(void **state)
+{
+    struct fixture *fixture = *state;
+    const int64_t minute_us = 60 * US_PER_SECOND;
+    CHECK(catalog_begin(fixture->catalog, &cause));
+    for (uint32_t i = 0; i < 120; i++)
+        add(fixture, NULL,
+            NOON_US + (i < 60 ? i * minute_us : minute_us / 2 + (i - 60) * minute_us), minute_us,
+            i);
+    CHECK(catalog_commit(fixture->catalog, &cause));
+    assert_int_equal(covered_of_hour(fixture), HOUR_US);
+    assert_int_equal(gaps_of_hour(fixture), 0);
+    struct catalog_stream stream;
+    CHECK(catalog_stream_find(fixture->catalog, "yard", "main", &stream, &cause));
+    assert_int_equal(stream.segments, 120);
+    // A minute of it is of two segments of one pass and one of the other.
+    struct catalog_segments rows;
+    CHECK(catalog_segments_in(fixture->catalog, fixture->stream_id, NOON_US + 10 * minute_us,
+        NOON_US + 11 * minute_us, INT64_MIN, 0, &rows, &cause));
+    assert_int_equal(rows.count, 3);
+    assert_int_equal(rows.rows[0].number, 69);
+    assert_int_equal(rows.rows[1].number, 10);
+    assert_int_equal(rows.rows[2].number, 70);
+    catalog_segments_fini(&rows);
+    // One pass goes; the other one still covers all but its first half minute.
+    CHECK(catalog_begin(fixture->catalog, &cause));
+    for (uint32_t i = 0; i < 60; i++) {
+        struct catalog_segment gone = {.stream_id = fixture->stream_id,
+            .run = test_segment(fixture, 0, 0, 0).run,
+            .number = i};
+        CHECK(catalog_segment_discard(fixture->catalog, &gone, "test", &cause));
+    }
+    CHECK(catalog_commit(fixture->catalog, &cause));
+    assert_int_equal(covered_of_hour(fixture), HOUR_US - minute_us / 2);
+}
+
 static void put_run(struct fixture *fixture, int64_t run, int64_t end_us, const char *reason)
 {
     struct catalog_run row = {
@@ -313,6 +369,7 @@ int main(void)
         TIMELINE_TEST(coverage_is_exact_at_any_bounds),
         cmocka_unit_test(bounds_ascend_and_long_buckets_begin_with_an_hour),
         TIMELINE_TEST(gaps_are_exact_and_can_be_had_in_pages),
+        TIMELINE_TEST(an_hour_that_was_recorded_twice_counts_once),
         TIMELINE_TEST(gaps_have_the_reason_of_the_outage),
         TIMELINE_TEST(a_stream_that_never_delivered_is_one_gap),
         TIMELINE_TEST(storage_tells_each_volume_and_what_was_recorded),
