@@ -31,6 +31,7 @@ struct live_follower {
     struct cache_reader window; // on that file
     bool is_ended;              // nothing more can come from it
     bool is_looking;            // for another file
+    bool is_refused;            // the next file could not be opened; that was told
 };
 
 struct live_follower *live_follower_new(
@@ -207,8 +208,10 @@ static bool live_follower_open(struct live_follower *follower, const struct segm
 {
     char *path = cache_segment_path(follower->cache, id);
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (fd < 0 && errno != ENOENT)
-        log_warn("live: %s: %s", path, strerror(errno));
+    int error = fd < 0 ? errno : ENOENT;
+    if (error != ENOENT && !follower->is_refused)
+        log_warn("live: %s: %s", path, strerror(error));
+    follower->is_refused = error != ENOENT;
     free(path);
     if (fd < 0)
         return false;

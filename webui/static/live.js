@@ -4,7 +4,7 @@ import { FLAG, KIND, readPieces } from "./mux.js";
 
 const TICK_MS = 100;
 const WINDOW_MS = 2000; // over which the least reserve counts
-const RESERVE_S = 0.15; // that is aimed at
+const RESERVE_S = 0.2; // that is aimed at
 const RESERVE_MAX_S = 1;
 const RESERVE_STEP_S = 0.15; // more after a short stall
 const RESERVE_DECAY_S = 0.005; // less with each tick
@@ -22,7 +22,7 @@ class Tile {
     this.video = video;
     this.state = null; // recording, stalled, off
     this.description = null;
-    this.stats = { stalls: 0, jumps: 0, rebuilds: 0, pieces: 0 };
+    this.stats = { stalls: 0, stalled: 0, jumps: 0, rebuilds: 0, pieces: 0 };
     this.init = null;
     this.onChange = onChange;
     this.stallAt = null;
@@ -151,7 +151,9 @@ class Tile {
 
   #resume() {
     if (this.stallAt === null) return;
-    if ((performance.now() - this.stallAt) / 1000 < STALL_MAX_S)
+    const seconds = (performance.now() - this.stallAt) / 1000;
+    this.stats.stalled += seconds;
+    if (seconds < STALL_MAX_S)
       this.reserve = Math.min(RESERVE_MAX_S, this.reserve + RESERVE_STEP_S);
     this.stallAt = null;
   }
