@@ -70,6 +70,8 @@ static void hls_answer(struct reply *reply, struct buf *text)
 static bool hls_load_failed(struct reply *reply, const char *camera, const char *stream,
     enum catalog_status status, char *cause)
 {
+    if (status == CATALOG_OK)
+        return false;
     if (status == CATALOG_BUSY)
         reply_busy(reply);
     else if (status == CATALOG_NONE)
@@ -78,7 +80,7 @@ static bool hls_load_failed(struct reply *reply, const char *camera, const char 
     else if (status == CATALOG_ERROR)
         reply_error(reply, 503, "catalog_unreadable", NULL, "%s", cause);
     free(cause);
-    return status != CATALOG_OK;
+    return true;
 }
 
 static enum catalog_status hls_load(struct worker *worker, const char *camera, const char *stream,

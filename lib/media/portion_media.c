@@ -159,34 +159,34 @@ static int portion_compare(const void *left, const void *right)
     return a->sample < b->sample ? -1 : a->sample > b->sample; // silence, in its order
 }
 
-// Whether the bytes between the last extent and this place may ride along, so that it is one read.
-static bool portion_can_bridge(const struct portion_media *media, uint64_t offset, bool bridge)
+// How many bytes the last extent grows by when this sample's join it: those in between ride along,
+// so that it is one read. 0: they can not.
+static uint64_t portion_extend(
+    const struct portion_extent *last, uint64_t offset, uint32_t size, bool bridge)
 {
-    if (media->extent_count == 0 || offset == PORTION_SILENCE)
-        return false;
-    const struct portion_extent *last = &media->extents[media->extent_count - 1];
+    if (offset == PORTION_SILENCE || last->offset == PORTION_SILENCE)
+        return last->offset == offset ? size : 0;
     uint64_t end = last->offset + last->size;
-    return last->offset != PORTION_SILENCE && offset >= end &&
-           offset - end <= (bridge ? PORTION_BRIDGE_MAX : 0);
+    bool near = offset >= end && offset - end <= (bridge ? PORTION_BRIDGE_MAX : 0);
+    return near ? offset - end + size : 0;
 }
 
 // Adds a sample's bytes to the extents. Returns where in the mdat they stand.
 static uint64_t portion_add_bytes(
     struct portion_media *media, uint64_t offset, uint32_t size, bool bridge)
 {
-    struct portion_extent *last =
-        media->extent_count > 0 ? &media->extents[media->extent_count - 1] : NULL;
-    uint64_t added = size;
-    if (portion_can_bridge(media, offset, bridge)) {
-        added += offset - (last->offset + last->size);
-        last->size += added;
-    } else if (last != NULL && offset == PORTION_SILENCE && last->offset == offset) {
-        last->size += added;
-    } else {
+    uint64_t more = 0;
+    if (media->extent_count > 0) {
+        struct portion_extent *last = &media->extents[media->extent_count - 1];
+        more = portion_extend(last, offset, size, bridge);
+        last->size += more;
+    }
+    if (more == 0) {
         ARRAY_RESERVE(media->extents, media->extent_count, media->extent_capacity);
         media->extents[media->extent_count++] = (struct portion_extent){offset, size};
+        more = size;
     }
-    media->size += added;
+    media->size += more;
     return media->size - size;
 }
 
