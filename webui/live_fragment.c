@@ -23,40 +23,20 @@ enum {
 
 // --- The init ---
 
-static bool live_find_path(
-    const struct mp4_reader *parent, const uint32_t *path, size_t depth, struct mp4_box *box)
-{
-    struct mp4_reader level = *parent;
-    for (size_t i = 0; i < depth; i++) {
-        if (!mp4_box_find(&level, path[i], box))
-            return false;
-        level = box->body;
-    }
-    return true;
-}
-
-// track_ID (8.3.2) and timescale (8.4.2) stand behind two times, whose size the version tells.
-static uint32_t live_number_behind_times(struct mp4_reader body)
-{
-    uint32_t flags;
-    uint8_t version = mp4_reader_full(&body, &flags);
-    mp4_reader_take(&body, version == 1 ? 16 : 8);
-    return mp4_reader_u32(&body);
-}
-
 static uint32_t live_track_id(const struct mp4_reader *trak)
 {
     static const uint32_t path[] = {MP4_TYPE('t', 'k', 'h', 'd')};
     struct mp4_box box;
-    return live_find_path(trak, path, ARRAY_LENGTH(path), &box) ? live_number_behind_times(box.body)
-                                                                : 0;
+    return mp4_box_find_path(trak, path, ARRAY_LENGTH(path), &box)
+               ? mp4_number_behind_times(box.body)
+               : 0;
 }
 
 static enum media_kind live_track_kind(const struct mp4_reader *trak)
 {
     static const uint32_t path[] = {MP4_TYPE('m', 'd', 'i', 'a'), MP4_TYPE('h', 'd', 'l', 'r')};
     struct mp4_box box;
-    if (!live_find_path(trak, path, ARRAY_LENGTH(path), &box))
+    if (!mp4_box_find_path(trak, path, ARRAY_LENGTH(path), &box))
         return 0;
     mp4_reader_take(&box.body, 8);
     uint32_t handler = mp4_reader_u32(&box.body);
@@ -75,9 +55,9 @@ static void live_read_track(
     struct mp4_box box, entry;
     char *cause = NULL;
     track->id = live_track_id(trak);
-    if (live_find_path(trak, mdhd_path, ARRAY_LENGTH(mdhd_path), &box))
-        track->timescale = live_number_behind_times(box.body);
-    if (!live_find_path(trak, stsd_path, ARRAY_LENGTH(stsd_path), &box))
+    if (mp4_box_find_path(trak, mdhd_path, ARRAY_LENGTH(mdhd_path), &box))
+        track->timescale = mp4_number_behind_times(box.body);
+    if (!mp4_box_find_path(trak, stsd_path, ARRAY_LENGTH(stsd_path), &box))
         return;
     mp4_reader_take(&box.body, 8); // version, flags, entry_count
     if (!mp4_box_next(&box.body, &entry))

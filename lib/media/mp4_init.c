@@ -10,37 +10,6 @@ enum {
     MP4_ENTRY_MAX = 64 * 1024, // a sample entry box; real ones have some hundred bytes
 };
 
-// Finds a box by its path below `parent`.
-static bool mp4_box_find_path(
-    const struct mp4_reader *parent, const uint32_t *path, size_t depth, struct mp4_box *box)
-{
-    struct mp4_reader level = *parent;
-    for (size_t i = 0; i < depth; i++) {
-        if (!mp4_box_find(&level, path[i], box))
-            return false;
-        level = box->body;
-    }
-    return true;
-}
-
-// track_ID (8.3.2).
-static uint32_t mp4_parse_tkhd(struct mp4_reader tkhd)
-{
-    uint32_t flags;
-    uint8_t version = mp4_reader_full(&tkhd, &flags);
-    mp4_reader_take(&tkhd, version == 1 ? 16 : 8);
-    return mp4_reader_u32(&tkhd);
-}
-
-// The time scale (8.4.2).
-static uint32_t mp4_parse_mdhd(struct mp4_reader mdhd)
-{
-    uint32_t flags;
-    uint8_t version = mp4_reader_full(&mdhd, &flags);
-    mp4_reader_take(&mdhd, version == 1 ? 16 : 8);
-    return mp4_reader_u32(&mdhd);
-}
-
 static uint32_t mp4_parse_hdlr(struct mp4_reader hdlr)
 {
     mp4_reader_take(&hdlr, 8);
@@ -125,8 +94,8 @@ static int mp4_parse_trak(const struct mp4_reader *trak, uint32_t movie_timescal
         *cause = xasprintf("the %s track lacks tkhd, mdhd or stsd", name);
         return -1;
     }
-    track->id = mp4_parse_tkhd(tkhd.body);
-    track->timescale = mp4_parse_mdhd(mdhd.body);
+    track->id = mp4_number_behind_times(tkhd.body);
+    track->timescale = mp4_number_behind_times(mdhd.body);
     if (track->id == 0 || track->timescale == 0) {
         *cause = xasprintf("the %s track has no number or no time scale", name);
         return -1;
@@ -197,7 +166,7 @@ static void mp4_sort_tracks(struct media_segment *segment, struct mp4_state *sta
 // The movie's time scale (8.2.2).
 static uint32_t mp4_parse_mvhd(struct mp4_reader mvhd)
 {
-    return mp4_parse_mdhd(mvhd); // the same fields up to there
+    return mp4_number_behind_times(mvhd);
 }
 
 int mp4_parse_init(struct mp4_reader mvhd, struct mp4_reader children,

@@ -44,6 +44,26 @@ bool mp4_box_find(const struct mp4_reader *parent, uint32_t type, struct mp4_box
     return false;
 }
 
+bool mp4_box_find_path(
+    const struct mp4_reader *parent, const uint32_t *path, size_t depth, struct mp4_box *box)
+{
+    struct mp4_reader level = *parent;
+    for (size_t i = 0; i < depth; i++) {
+        if (!mp4_box_find(&level, path[i], box))
+            return false;
+        level = box->body;
+    }
+    return true;
+}
+
+uint32_t mp4_number_behind_times(struct mp4_reader body)
+{
+    uint32_t flags;
+    uint8_t version = mp4_reader_full(&body, &flags);
+    mp4_reader_take(&body, version == 1 ? 16 : 8);
+    return mp4_reader_u32(&body);
+}
+
 void mp4_file_init(struct mp4_file *file, const struct mp4_source *source)
 {
     *file = (struct mp4_file){.source = source};

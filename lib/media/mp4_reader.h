@@ -87,6 +87,14 @@ bool mp4_box_next(struct mp4_reader *parent, struct mp4_box *box);
 // Finds the first box of that type among the boxes in `parent`, which is left untouched.
 bool mp4_box_find(const struct mp4_reader *parent, uint32_t type, struct mp4_box *box);
 
+// Finds a box by its path below `parent`.
+bool mp4_box_find_path(
+    const struct mp4_reader *parent, const uint32_t *path, size_t depth, struct mp4_box *box);
+
+// What stands behind the two times of a full box, whose size its version tells: tkhd's track_ID
+// (8.3.2), the time scale of mdhd (8.4.2) and mvhd (8.2.2).
+uint32_t mp4_number_behind_times(struct mp4_reader body);
+
 // Reads a full box's version and flags (4.2.2).
 static inline uint8_t mp4_reader_full(struct mp4_reader *reader, uint32_t *flags)
 {
