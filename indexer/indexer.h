@@ -21,6 +21,7 @@ struct ledger;
 struct marks;
 struct outlook;
 struct reconcile;
+struct roster;
 struct storage;
 struct worker;
 
@@ -48,6 +49,7 @@ struct indexer {
     struct cachesync *cachesync; // that it is durable
     struct storage *storage;     // the volumes
     struct outlook *outlook;     // how long they will do
+    struct roster *roster;       // which streams are to be recorded
     struct ingest *ingest;
     struct expiry *expiry;
     struct marks *marks; // events and locks

@@ -23,6 +23,7 @@
 #include "indexer/outlook.h"
 #include "indexer/purge.h"
 #include "indexer/reconcile.h"
+#include "indexer/roster.h"
 #include "indexer/status.h"
 #include "indexer/storage.h"
 #include "indexer/watch.h"
@@ -90,6 +91,7 @@ static void service_tick_cb(struct ev_loop *loop, ev_timer *event, int revents)
     storage_tick(service->indexer.storage, now_us);
     expiry_tick(service->indexer.expiry, now_us);
     outlook_tick(service->indexer.outlook, now_us);
+    roster_tick(service->indexer.roster, now_us);
     ingest_tick(service->indexer.ingest, now_us);
     cachesync_tick(service->indexer.cachesync, now_us);
     cacheroom_tick(service->indexer.cacheroom, now_us);
@@ -194,6 +196,7 @@ static void service_reload(struct service *service)
     service->config = config;
     service->indexer.config = config;
     expiry_restart(service->indexer.expiry);
+    roster_restart(service->indexer.roster);
     log_info("the configuration was reloaded");
 }
 
@@ -304,6 +307,7 @@ static int service_open(struct service *service, char **cause)
     indexer->cache_worker = worker_new(indexer->loop, "cache");
     indexer->storage = storage_new(indexer);
     indexer->outlook = outlook_new(indexer);
+    indexer->roster = roster_new(indexer);
     indexer->ledger = ledger_new(indexer);
     committer_watch(indexer->committer, ledger_append, indexer->ledger);
     indexer->ingest = ingest_new(indexer);
@@ -447,6 +451,7 @@ void service_free(struct service *service)
     enrol_free(service->enrol);
     storage_free(indexer->storage);
     outlook_free(indexer->outlook);
+    roster_free(indexer->roster);
     ledger_free(indexer->ledger);
     expiry_free(indexer->expiry);
     ingest_free(indexer->ingest);

@@ -109,3 +109,31 @@ def test_what_was_tried_while_the_indexer_was_away_counts(yard):
     spans = footage(keepframe)
     first, following = sorted(spans)[:2]
     assert row[:3] == (first, spans[first][1], spans[following][0])
+
+
+def test_a_failing_camera_that_is_taken_out_of_the_configuration_fails_no_more(yard):
+    """Nor does it before somebody wants it again, whether the indexer hears of that or starts with it."""
+    keepframe, camera = yard
+    wanted = {"yard": {"url": camera.url("yard")}}
+    recording = {"segment": "2s", "timeout": "2s"}
+
+    def reasons(*expected):
+        keepframe.wait_for(f"the outages are {expected}", lambda: tuple(
+            row[3] for row in outages(keepframe)) == expected)
+
+    camera.kill()
+    keepframe.wait_for("an attempt has failed", lambda: [
+        attempts for (attempts,) in keepframe.catalog("SELECT attempts FROM outage") if attempts])
+    ((run, start, end, reason),) = outages(keepframe)
+    assert end is None
+    keepframe.configure({}, recording=recording).send(signal.SIGHUP)
+    reasons(reason, "removed")
+    keepframe.configure(wanted, recording=recording).send(signal.SIGHUP)
+    reasons(reason, "removed", "refused")
+    keepframe.stop()
+    keepframe.configure({"yard": {**wanted["yard"], "enabled": False}}, recording=recording)
+    keepframe.start().wait_ready()
+    reasons(reason, "removed", "refused", "disabled")
+    found = outages(keepframe)
+    assert found[0][:2] == (run, start) and found[-1][2] is None
+    assert [row[2] for row in found[:-1]] == [row[1] for row in found[1:]], "one ends where the next begins"

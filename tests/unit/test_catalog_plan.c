@@ -35,6 +35,14 @@ static void call_writing(struct fixture *fixture)
     segment.end_us -= 1000000000;
     CHECK(catalog_segment_add(catalog, &segment, &cause));
     CHECK(catalog_garbage_done(catalog, 1, &cause));
+    struct catalog_stream *failing;
+    size_t count;
+    CHECK(catalog_outages_failing(catalog, &failing, &count, &cause));
+    assert_int_equal(count, 1);
+    free(failing);
+    CHECK(catalog_outage_off(catalog, fixture->stream_id, "removed", NOON_US, &cause));
+    run.run = NOON_US; // an attempt after that
+    CHECK(catalog_run_put(catalog, &run, &cause));
     CHECK(catalog_runs_expire(catalog, fixture->stream_id, NOON_US, &cause));
     CHECK(catalog_outages_expire(catalog, fixture->stream_id, NOON_US, &cause));
     CHECK(catalog_frames_put(catalog, &segment, "x", 1, &cause));
