@@ -71,7 +71,9 @@ def test_a_download_over_damaged_footage_ends_early(footage, damage):
     whole, complete = received(keepframe, params)
     assert complete
     path = keepframe.segment_file(rows[3])
-    before = path.read_bytes()
+    aside = path.with_suffix(".aside")
+    path.rename(aside)
+    path.write_bytes(aside.read_bytes())
     try:
         damage(path, keepframe.segment_file(rows[1]).read_bytes())
         part, complete = received(keepframe, params)
@@ -82,7 +84,6 @@ def test_a_download_over_damaged_footage_ends_early(footage, damage):
     finally:
         if path.is_dir():
             path.rmdir()
-        path.unlink(missing_ok=True)
-        path.write_bytes(before)
+        aside.replace(path)
     assert received(keepframe, params) == (whole, True)
     assert keepframe.program_pid("keepframe-webui") == pid

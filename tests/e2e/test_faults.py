@@ -19,12 +19,6 @@ from waiting import wait_for
 CORPUS_FILE = "h264-b-aac"
 
 
-@pytest.fixture(autouse=True)
-def plain_build(build):
-    if build.folder.name in ("asan", "tsan"):
-        pytest.skip("a sanitizer stands before the library that lets reads fail: use the debug build")
-
-
 @dataclass(frozen=True)
 class Fault:
     name: str

@@ -127,6 +127,8 @@ static bool fails(const char *call, int fd, const char *path, int fd2, const cha
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     int saved_errno = errno;
 
+    if (!preload_is_begun())
+        return false;
     pthread_once(&once, plan_read);
     for (int i = 0; i < plan.rule_count; i++) {
         struct rule *rule = &plan.rules[i];

@@ -11,6 +11,13 @@
 
 _Static_assert(sizeof(long) == 8, "offsets are passed to the kernel in one register");
 
+// Whether the C library has begun already, so that there are an environment and a program name.
+// AddressSanitizer opens and reads files before.
+static inline bool preload_is_begun(void)
+{
+    return *program_invocation_short_name != '\0';
+}
+
 // Whether this process is meant: the variable is unset or names the program.
 static inline bool preload_is_meant(const char *variable)
 {
