@@ -24,9 +24,11 @@ struct worker {
     pthread_t thread;
     pthread_mutex_t mutex;
     pthread_cond_t wake;
+    pthread_cond_t over;
     struct worker_queue waiting;  // under the mutex
     struct worker_queue finished; // under the mutex
     bool stop;                    // under the mutex
+    bool ended;                   // under the mutex: the thread does nothing more
     bool left_behind;             // under the mutex: nobody listens any more
     size_t pending;               // the loop's
 };
@@ -82,6 +84,8 @@ static void *worker_main(void *arg)
         worker_queue_put(&worker->finished, job);
         ev_async_send(worker->loop, &worker->finished_event);
     }
+    worker->ended = true;
+    pthread_cond_signal(&worker->over);
     pthread_mutex_unlock(&worker->mutex);
     return NULL;
 }
@@ -128,6 +132,7 @@ struct worker *worker_new(struct ev_loop *loop, const char *name)
     worker_queue_init(&worker->finished);
     pthread_mutex_init(&worker->mutex, NULL);
     pthread_cond_init(&worker->wake, NULL);
+    pthread_cond_init(&worker->over, NULL);
     ev_async_init(&worker->finished_event, worker_finished_cb);
     worker->finished_event.data = worker;
     ev_async_start(loop, &worker->finished_event);
@@ -170,12 +175,12 @@ size_t worker_pending(const struct worker *worker)
     return worker->pending;
 }
 
-// Waits for the thread; -1: for ever. Returns whether it has ended.
-static bool worker_join(struct worker *worker, int timeout_ms)
+// Waits until the thread does nothing more; -1: for ever. Under the mutex. Returns whether that is
+// so.
+static bool worker_wait(struct worker *worker, int timeout_ms)
 {
-    if (timeout_ms < 0)
-        return pthread_join(worker->thread, NULL) == 0;
     struct timespec until;
+    int error = 0;
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += timeout_ms / 1000;
     until.tv_nsec += timeout_ms % 1000 * 1000000L;
@@ -183,7 +188,11 @@ static bool worker_join(struct worker *worker, int timeout_ms)
         until.tv_sec++;
         until.tv_nsec -= 1000000000L;
     }
-    return pthread_clockjoin_np(worker->thread, NULL, CLOCK_MONOTONIC, &until) == 0;
+    while (!worker->ended && error == 0)
+        error = timeout_ms < 0 ? pthread_cond_wait(&worker->over, &worker->mutex)
+                               : pthread_cond_clockwait(
+                                     &worker->over, &worker->mutex, CLOCK_MONOTONIC, &until);
+    return worker->ended;
 }
 
 // Gives up what waits and ends the thread. Returns whether it has ended.
@@ -192,13 +201,15 @@ static bool worker_stop(struct worker *worker, int timeout_ms)
     pthread_mutex_lock(&worker->mutex);
     worker->stop = true;
     pthread_cond_signal(&worker->wake);
-    pthread_mutex_unlock(&worker->mutex);
-    bool ended = worker_join(worker, timeout_ms);
-    pthread_mutex_lock(&worker->mutex);
+    bool ended = worker_wait(worker, timeout_ms);
     worker->left_behind = !ended;
     for (struct worker_job *job; (job = worker_queue_take(&worker->waiting)) != NULL;)
         worker_queue_put(&worker->finished, job);
     pthread_mutex_unlock(&worker->mutex);
+    if (ended)
+        pthread_join(worker->thread, NULL);
+    else
+        pthread_detach(worker->thread);
     worker_deliver(worker);
     ev_async_stop(worker->loop, &worker->finished_event);
     return ended;
@@ -206,6 +217,7 @@ static bool worker_stop(struct worker *worker, int timeout_ms)
 
 static void worker_discard(struct worker *worker)
 {
+    pthread_cond_destroy(&worker->over);
     pthread_cond_destroy(&worker->wake);
     pthread_mutex_destroy(&worker->mutex);
     free(worker);
