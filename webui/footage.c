@@ -14,6 +14,7 @@
 #include "lib/core/log.h"
 #include "lib/core/runfile.h"
 #include "lib/media/cache.h"
+#include "webui/footage_line.h"
 
 struct footage_load {
     struct worker *worker;
@@ -318,11 +319,14 @@ static bool footage_reorders(const struct footage_segment *segment)
 static enum catalog_status footage_add_predecessor(struct footage_load *load)
 {
     struct footage *footage = load->footage;
-    if (!load->query->predecessor || footage->count == 0 || footage->segments[0].number == 0 ||
-        !footage_reorders(&footage->segments[0]))
+    if (!load->query->predecessor || footage->count == 0)
         return CATALOG_OK;
-    int64_t run = footage->segments[0].run;
-    uint32_t number = footage->segments[0].number - 1;
+    const struct footage_segment *first = footage_line_first(footage, load->query->start_us);
+    if (first->number == 0 || !footage_reorders(first) ||
+        footage_has(footage, first->run, first->number - 1))
+        return CATALOG_OK;
+    int64_t run = first->run;
+    uint32_t number = first->number - 1;
     for (size_t i = 0; i < load->uncommitted_count; i++) {
         struct footage_segment *segment = &load->uncommitted[i];
         if (segment->run != run || segment->number != number || segment->recent == NULL)

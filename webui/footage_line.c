@@ -41,7 +41,24 @@ static bool footage_is_plain(const struct footage *footage)
     return true;
 }
 
-void footage_line_up(struct footage *footage)
+static int64_t footage_later(int64_t a_us, int64_t b_us)
+{
+    return a_us > b_us ? a_us : b_us;
+}
+
+const struct footage_segment *footage_line_first(const struct footage *footage, int64_t start_us)
+{
+    struct footage_place first = {INT64_MAX, NULL};
+    for (size_t i = 0; i < footage->count; i++) {
+        const struct footage_segment *segment = &footage->segments[i];
+        struct footage_place place = {footage_later(segment->start_us, start_us), segment};
+        if (first.segment == NULL || footage_by_stretch(&place, &first) < 0)
+            first = place;
+    }
+    return first.segment;
+}
+
+void footage_line_up(struct footage *footage, int64_t start_us)
 {
     if (footage_is_plain(footage))
         return;
@@ -56,7 +73,8 @@ void footage_line_up(struct footage *footage)
         bool follows = before != NULL && before->run == segment->run &&
                        before->number + 1 == segment->number &&
                        before->start_us < segment->start_us;
-        places[i].stretch_us = follows ? places[i - 1].stretch_us : segment->start_us;
+        places[i].stretch_us =
+            follows ? places[i - 1].stretch_us : footage_later(segment->start_us, start_us);
     }
     qsort(places, footage->count, sizeof(*places), footage_by_stretch);
     for (size_t i = 0; i < footage->count; i++)

@@ -284,7 +284,7 @@ static struct layout *playback_lay_out(
         reply_error(reply, 400, "range_too_long", "start",
             "a file holds %d segments at most; ask for a part of the range", PLAYBACK_SEGMENTS_MAX);
     else if (playback_check(&footage, key, reply)) {
-        footage_line_up(&footage);
+        footage_line_up(&footage, key->start_us);
         worker->busy = false;
         file = playback_make_file(worker, key, &footage, &cause);
         if (file != NULL) {

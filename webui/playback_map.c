@@ -9,8 +9,9 @@ enum {
 struct map {
     const struct layout *layout;
     json_t *pieces, *gaps, *overlaps, *silence;
-    bool any;            // pieces before the next one
-    int64_t last_end_us; // of the last one
+    bool any;           // pieces before the next one
+    int64_t until_us;   // the latest end of one of them
+    int64_t overlap_us; // where the last overlap ends
 };
 
 static json_t *map_seconds(int64_t us)
@@ -18,16 +19,36 @@ static json_t *map_seconds(int64_t us)
     return json_real((double)us / US_PER_SECOND);
 }
 
-// Where a piece does not begin in UTC where the last one ended.
-static void map_add_step(struct map *map, int64_t media_us, int64_t start_us)
+static json_t *map_step(int64_t media_us, int64_t start_us, int64_t end_us)
 {
-    int64_t step_us = start_us - map->last_end_us;
-    if (!map->any || (step_us <= MAP_GAP_MIN_MS * 1000 && step_us >= -MAP_GAP_MIN_MS * 1000))
+    return json_pack("{s:o, s:o, s:o}", "media", map_seconds(media_us), "start",
+        reply_time(start_us), "end", reply_time(end_us));
+}
+
+// Where nothing is before a piece, or what is there was shown already.
+static void map_add_step(struct map *map, int64_t media_us, int64_t start_us, int64_t end_us)
+{
+    int64_t step_us = start_us - map->until_us;
+    int64_t overlap_end_us = end_us < map->until_us ? end_us : map->until_us;
+    json_t *last = json_array_get(map->overlaps, json_array_size(map->overlaps) - 1);
+    if (!map->any)
         return;
-    json_array_append_new(step_us > 0 ? map->gaps : map->overlaps,
-        json_pack("{s:o, s:o, s:o}", "media", map_seconds(media_us), "start",
-            reply_time(step_us > 0 ? map->last_end_us : start_us), "end",
-            reply_time(step_us > 0 ? start_us : map->last_end_us)));
+    if (step_us > MAP_GAP_MIN_MS * 1000)
+        json_array_append_new(map->gaps, map_step(media_us, map->until_us, start_us));
+    else if (last != NULL && map->overlap_us == start_us && overlap_end_us > start_us) {
+        json_object_set_new(last, "end", reply_time(overlap_end_us));
+        map->overlap_us = overlap_end_us;
+    } else if (step_us < -MAP_GAP_MIN_MS * 1000) {
+        json_array_append_new(map->overlaps, map_step(media_us, start_us, overlap_end_us));
+        map->overlap_us = overlap_end_us;
+    }
+}
+
+static void map_pass(struct map *map, int64_t end_us)
+{
+    if (!map->any || end_us > map->until_us)
+        map->until_us = end_us;
+    map->any = true;
 }
 
 // A segment's part; what is hidden before the file's first frame is not in the map.
@@ -43,13 +64,12 @@ static void map_add_piece(struct map *map, size_t index, const struct vfile_stre
         index + 1 == vfile_stretch_count(map->layout->file) ? info->end_us : segment->end_us;
     if (end_us <= start_us)
         return;
-    map_add_step(map, media_us, start_us);
+    map_add_step(map, media_us, start_us, end_us);
     footage_id(footage, segment, id);
     json_array_append_new(
         map->pieces, json_pack("{s:o, s:o, s:o, s:s}", "media", map_seconds(media_us), "start",
                          reply_time(start_us), "end", reply_time(end_us), "segment", id));
-    map->any = true;
-    map->last_end_us = end_us;
+    map_pass(map, end_us);
 }
 
 static void map_add(struct map *map, size_t index)
@@ -92,15 +112,12 @@ void playback_map(struct worker *worker, const struct request *request, struct r
     size_t at = (size_t)request->values[PLAYBACK_CURSOR].number;
     size_t limit = (size_t)request->values[PLAYBACK_LIMIT].number;
     size_t end = at < count && count - at > limit ? at + limit : count;
-    // A page knows where the one before it ended.
-    if (at > 0 && at < count) {
+    // A page knows what was shown on those before it.
+    for (size_t i = 0; i < at && i < count; i++) {
         struct vfile_stretch before;
-        size_t i = at;
-        do
-            vfile_stretch_get(layout->file, --i, &before);
-        while (i > 0 && before.silence);
-        map.any = !before.silence;
-        map.last_end_us = layout->footage.segments[before.segment].end_us;
+        vfile_stretch_get(layout->file, i, &before);
+        if (!before.silence)
+            map_pass(&map, layout->footage.segments[before.segment].end_us);
     }
     for (; at < end; at++)
         map_add(&map, at);

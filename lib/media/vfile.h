@@ -21,7 +21,7 @@
 #include "lib/media/silence.h"
 
 // Of the bytes that a layout gives. A change of them makes other entity tags.
-#define VFILE_FORMAT_VERSION 2
+#define VFILE_FORMAT_VERSION 3
 
 // Index of a kind's track in the arrays below.
 enum {

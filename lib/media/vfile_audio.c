@@ -289,7 +289,8 @@ static void audio_bound(const struct plan_audio *audio, struct audio_place *plac
         place->covering = false;
     }
     if (place->index + 1 < audio->segment_count && !audio_continues(audio, place->index + 1)) {
-        int64_t end = audio_time(audio, plan_span_end(segment) + origin);
+        int64_t end =
+            audio_time(audio, audio->planner->plan->pieces[place->index].video_end + origin);
         place->upper = end < place->upper ? end : place->upper;
     }
 }
@@ -301,8 +302,8 @@ static int audio_place_piece(struct plan_audio *audio, size_t index)
     if (place.segment->tracks[VFILE_AUDIO].counts.samples > 0 &&
         audio_place_segment(audio, &place) < 0)
         return -1;
-    int64_t end = audio_time(
-        audio, plan_span_end(place.segment) + audio->planner->plan->pieces[index].origin);
+    const struct vfile_piece *piece = &audio->planner->plan->pieces[index];
+    int64_t end = audio_time(audio, piece->video_end + piece->origin);
     if (audio_continues(audio, index + 1))
         end -= (int64_t)AUDIO_EARLY_S * audio->timescale;
     return audio_fill(audio, index, end < place.upper ? end : place.upper, false);

@@ -41,16 +41,40 @@ static void planner_trim_spans(struct planner *planner)
     plan->pieces[0].kept[VFILE_VIDEO].count -= planner->first_sample;
 }
 
-static int64_t planner_next_origin(struct planner *planner, size_t i)
+// Finds where each piece's video ends, and how much time is left out between them.
+static int planner_end_pieces(struct planner *planner)
 {
-    const struct vfile_piece *pieces = planner->plan->pieces;
-    const struct vfile_segment *before = &planner->request->segments[pieces[i - 1].segment];
-    const struct vfile_segment *segment = &planner->request->segments[pieces[i].segment];
-    if (plan_continues(before, segment))
-        return pieces[i - 1].origin;
-    if (segment->start_us > before->end_us)
-        planner->plan->skipped_us += segment->start_us - before->end_us;
-    return pieces[i - 1].origin + plan_span_end(before) - plan_span_start(segment);
+    struct vfile_plan *plan = planner->plan;
+    const struct vfile_segment *segments = planner->request->segments;
+    int64_t until_us = INT64_MAX;
+    for (size_t i = 0; i < plan->piece_count; i++) {
+        const struct vfile_segment *segment = &segments[plan->pieces[i].segment];
+        const struct vfile_segment *next =
+            i + 1 < plan->piece_count ? &segments[plan->pieces[i + 1].segment] : NULL;
+        int64_t *end = &plan->pieces[i].video_end;
+        if (next == NULL)
+            *end = planner->last_end;
+        else if (plan_continues(segment, next))
+            *end = plan_span_end(segment);
+        else if (planner_video_end(planner, plan->pieces[i].segment, end) < 0)
+            return -1;
+        bool joined = i > 0 && plan_continues(&segments[plan->pieces[i - 1].segment], segment);
+        if (!joined && segment->start_us > until_us)
+            plan->skipped_us += segment->start_us - until_us;
+        if (i == 0 || segment->end_us > until_us)
+            until_us = segment->end_us;
+    }
+    return 0;
+}
+
+static int64_t planner_next_origin(const struct planner *planner, size_t i)
+{
+    const struct vfile_piece *before = &planner->plan->pieces[i - 1];
+    const struct vfile_segment *segments = planner->request->segments;
+    const struct vfile_segment *segment = &segments[before[1].segment];
+    if (plan_continues(&segments[before->segment], segment))
+        return before->origin;
+    return before->origin + before->video_end - plan_span_start(segment);
 }
 
 // Places every piece's video on the file's clock. Where decode times would not ascend, the segment
@@ -128,10 +152,14 @@ static void planner_finish_video(struct planner *planner)
                                plan_span_start(&segments[plan->pieces[i].segment]);
     plan->timescale = track->timescale;
     plan->duration = track->duration;
-    plan->start_us = vfile_wall_time(shown, plan_video(shown)->start + planner->shown.presentation);
-    plan->end_us = planner->end_trimmed && planner->request->end_us > plan->start_us
-                       ? planner->request->end_us
-                       : vfile_wall_time(last, plan_video(last)->start + planner->end);
+    plan->start_us = plan_wall_time(
+        shown, planner->shown_end, plan_video(shown)->start + planner->shown.presentation);
+    plan->end_us = last->end_us;
+    if (planner->end_trimmed)
+        plan->end_us =
+            planner->request->end_us > plan->start_us
+                ? planner->request->end_us
+                : plan_wall_time(last, planner->last_end, plan_video(last)->start + planner->end);
     plan->lead_in_us =
         planner->lead_in <= 0 ? 0 : time_muldiv(planner->lead_in, US_PER_SECOND, track->timescale);
 }
@@ -140,7 +168,8 @@ int planner_place_video(struct planner *planner)
 {
     planner_add_segments(planner);
     planner_trim_spans(planner);
-    if (planner_place_pieces(planner) < 0 || planner_shift_presentation(planner) < 0)
+    if (planner_end_pieces(planner) < 0 || planner_place_pieces(planner) < 0 ||
+        planner_shift_presentation(planner) < 0)
         return -1;
     planner_finish_video(planner);
     return 0;

@@ -50,23 +50,57 @@ int64_t plan_span_end(const struct vfile_segment *segment)
     return plan_span_start(segment) + plan_span_ticks(segment);
 }
 
+bool plan_reorders(const struct vfile_segment *segment)
+{
+    const struct track_summary *video = plan_video(segment);
+    return video->least_composition != 0 || video->greatest_composition != 0;
+}
+
+// A recorder that is killed inside a group of reordered pictures leaves one that is shown later
+// than the sum of all durations says.
+int64_t plan_video_end(const struct vfile_segment *segment, const struct sample_table_track *track)
+{
+    const struct track_summary *video = plan_video(segment);
+    int64_t sum = (int64_t)video->counts.duration, latest = INT64_MIN, end = INT64_MIN;
+    struct sample_iter iter;
+    if (!plan_reorders(segment))
+        return plan_span_end(segment);
+    sample_iter_init_parts(&iter, track, SAMPLE_DURATIONS | SAMPLE_COMPOSITIONS);
+    for (const struct sample *sample; (sample = sample_iter_next(&iter)) != NULL;) {
+        int64_t presentation = (int64_t)sample->decode_time + sample->composition;
+        latest = presentation > latest ? presentation : latest;
+        if (presentation + sample->duration > end)
+            end = presentation + sample->duration;
+    }
+    bool sum_holds = plan_span_ticks(segment) == sum && latest < video->first_presentation + sum;
+    return sum_holds ? plan_span_end(segment) : video->start + end;
+}
+
+int64_t plan_media_time(const struct vfile_segment *segment, int64_t video_end, int64_t time_us)
+{
+    int64_t start = plan_span_start(segment), wall_us = segment->end_us - segment->start_us;
+    if (wall_us <= 0)
+        return start;
+    return start + time_muldiv(time_us - segment->start_us, video_end - start, wall_us);
+}
+
+int64_t plan_wall_time(const struct vfile_segment *segment, int64_t video_end, int64_t media_time)
+{
+    int64_t start = plan_span_start(segment);
+    if (video_end <= start)
+        return segment->start_us;
+    return segment->start_us +
+           time_muldiv(media_time - start, segment->end_us - segment->start_us, video_end - start);
+}
+
 int64_t vfile_media_time(const struct vfile_segment *segment, int64_t time_us)
 {
-    int64_t wall_us = segment->end_us - segment->start_us;
-    if (wall_us <= 0)
-        return plan_span_start(segment);
-    return plan_span_start(segment) + time_muldiv(time_us - segment->start_us,
-                                          plan_span_end(segment) - plan_span_start(segment),
-                                          wall_us);
+    return plan_media_time(segment, plan_span_end(segment), time_us);
 }
 
 int64_t vfile_wall_time(const struct vfile_segment *segment, int64_t media_time)
 {
-    int64_t ticks = plan_span_ticks(segment);
-    if (ticks <= 0)
-        return segment->start_us;
-    return segment->start_us + time_muldiv(media_time - plan_span_start(segment),
-                                   segment->end_us - segment->start_us, ticks);
+    return plan_wall_time(segment, plan_span_end(segment), media_time);
 }
 
 bool plan_continues(const struct vfile_segment *before, const struct vfile_segment *after)
@@ -98,6 +132,19 @@ const struct sample_table_track *planner_table(struct planner *planner, size_t s
     uint32_t count = planner->request->segments[segment].tracks[kind].counts.samples;
     return vfile_track_table(planner->source, segment,
         kind == VFILE_VIDEO ? MEDIA_VIDEO : MEDIA_AUDIO, count, planner->cause);
+}
+
+int planner_video_end(struct planner *planner, size_t segment, int64_t *end)
+{
+    const struct vfile_segment *from = &planner->request->segments[segment];
+    const struct sample_table_track *track = NULL;
+    if (plan_reorders(from)) {
+        track = planner_table(planner, segment, VFILE_VIDEO);
+        if (track == NULL)
+            return -1;
+    }
+    *end = plan_video_end(from, track);
+    return 0;
 }
 
 int planner_refuse(struct planner *planner, size_t segment, const char *what)

@@ -38,6 +38,7 @@ struct vfile_piece {
     size_t segment; // index into the request's segments; of silence, the one that it goes with
     int64_t time;   // its beginning in the presentation, ticks of its track
     int64_t origin; // what is added to its run's clock to get the file's, ticks of the video track
+    int64_t video_end;    // on its run's clock, where the next run may begin
     uint64_t file_offset; // of the first byte that is needed
     uint64_t file_end;    // behind the last one
     uint64_t size;        // bytes that it puts into the file

@@ -30,6 +30,8 @@ struct planner {
     size_t shown_segment;
     size_t first_segment; // the same, or the one before it
     size_t last_segment;
+    int64_t shown_end; // of shown_segment's video
+    int64_t last_end;  // of last_segment's, both on their runs' clocks
     struct plan_frame shown;
     uint32_t first_sample; // of first_segment
     int64_t first_decode;
@@ -84,6 +86,20 @@ bool plan_has_video(const struct vfile_segment *segment);
 // Presentation of a segment's video on its run's media clock.
 int64_t plan_span_start(const struct vfile_segment *segment);
 int64_t plan_span_end(const struct vfile_segment *segment);
+
+// Whether its pictures are decoded in another order than they are shown.
+bool plan_reorders(const struct vfile_segment *segment);
+
+// Where its last picture is over on that clock, when nothing continues it. `track` is its video,
+// needed where it reorders only.
+int64_t plan_video_end(const struct vfile_segment *segment, const struct sample_table_track *track);
+
+// The same, with its table looked at where need be. Returns 0, or -1 with the planner's cause set.
+int planner_video_end(struct planner *planner, size_t segment, int64_t *end);
+
+// vfile_media_time() and vfile_wall_time(), where it is known when the video ends.
+int64_t plan_media_time(const struct vfile_segment *segment, int64_t video_end, int64_t time_us);
+int64_t plan_wall_time(const struct vfile_segment *segment, int64_t video_end, int64_t media_time);
 
 // Whether `after` continues `before` on the same media clock.
 bool plan_continues(const struct vfile_segment *before, const struct vfile_segment *after);

@@ -131,14 +131,18 @@ int planner_find_start(struct planner *planner)
     const struct sample_table_track *track = planner_table(planner, i, VFILE_VIDEO);
     if (track == NULL)
         return -1;
+    planner->shown_end = plan_video_end(segment, track);
     int64_t time = INT64_MIN;
     if (request->start_us > segment->start_us)
-        time = vfile_media_time(segment, request->start_us) - plan_video(segment)->start;
+        time = plan_media_time(segment, planner->shown_end, request->start_us) -
+               plan_video(segment)->start;
     planner->shown_segment = i;
     plan_frame_find(&planner->shown, track, time);
     if (!planner_lead_in(planner))
         return -1;
     if (request->start_at_key) {
+        if (planner->first_segment != i)
+            planner->shown_end = plan_span_end(&request->segments[planner->first_segment]);
         planner->shown_segment = planner->first_segment;
         planner->shown.presentation = planner->first_presentation;
         planner->shown.index = planner->first_sample;
@@ -146,13 +150,19 @@ int planner_find_start(struct planner *planner)
     return 0;
 }
 
-// Up to the last sample, in decode order, that is presented before the end; and which of them is on
-// screen when it ends.
+// Up to the last sample, in decode order, that is presented before the end of the request; and
+// which of them is on screen when it ends.
 static int planner_trim_end(struct planner *planner, size_t segment)
 {
+    const struct vfile_segment *last = &planner->request->segments[segment];
     const struct sample_table_track *track = planner_table(planner, segment, VFILE_VIDEO);
     if (track == NULL)
         return -1;
+    planner->last_end = plan_video_end(last, track);
+    planner->end = plan_media_time(last, planner->last_end, planner->request->end_us) -
+                   plan_video(last)->start;
+    if (segment == planner->shown_segment && planner->end <= planner->shown.presentation)
+        planner->end = planner->shown.presentation + 1;
     uint32_t first = segment == planner->first_segment ? planner->first_sample : 0;
     planner->last_count = 0;
     int64_t latest = INT64_MIN;
@@ -175,7 +185,7 @@ static int planner_trim_end(struct planner *planner, size_t segment)
     return 0;
 }
 
-static void planner_end_whole(struct planner *planner, size_t segment)
+static int planner_end_whole(struct planner *planner, size_t segment)
 {
     const struct track_summary *video = plan_video(&planner->request->segments[segment]);
     planner->last_segment = segment;
@@ -184,7 +194,10 @@ static void planner_end_whole(struct planner *planner, size_t segment)
     planner->last_count = video->counts.samples;
     planner->last_decode = (int64_t)video->counts.duration - video->last_duration;
     planner->last_duration = video->last_duration;
-    planner->end = plan_span_end(&planner->request->segments[segment]) - video->start;
+    if (planner_video_end(planner, segment, &planner->last_end) < 0)
+        return -1;
+    planner->end = planner->last_end - video->start;
+    return 0;
 }
 
 int planner_find_end(struct planner *planner)
@@ -195,20 +208,17 @@ int planner_find_end(struct planner *planner)
                                              !plan_has_video(&request->segments[i])))
         i--;
     const struct vfile_segment *segment = &request->segments[i];
-    planner_end_whole(planner, i);
-    if (request->end_us < segment->end_us) {
-        planner->end_trimmed = true;
-        planner->end = vfile_media_time(segment, request->end_us) - plan_video(segment)->start;
-        if (i == planner->shown_segment && planner->end <= planner->shown.presentation)
-            planner->end = planner->shown.presentation + 1;
-        if (planner_trim_end(planner, i) < 0)
-            return -1;
-        // The end lies before this segment's first frame: the one before it is the last.
-        while (planner->last_count == 0) {
-            while (!plan_has_video(&request->segments[--i]))
-                ;
-            planner_end_whole(planner, i);
-        }
-    }
-    return 0;
+    if (request->end_us >= segment->end_us)
+        return planner_end_whole(planner, i);
+    planner->last_segment = i;
+    planner->end_trimmed = true;
+    if (planner_trim_end(planner, i) < 0)
+        return -1;
+    // The end lies before this segment's first frame: the one before it is the last.
+    if (planner->last_count > 0)
+        return 0;
+    do
+        i--;
+    while (!plan_has_video(&request->segments[i]));
+    return planner_end_whole(planner, i);
 }

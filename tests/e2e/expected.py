@@ -43,6 +43,7 @@ class Packet:
     key: bool
     entry: str = ""  # hash of its sample entry
     data: bytes = field(default=b"", repr=False, compare=False)
+    made: bool = False  # it is silence
 
     @property
     def end(self):
@@ -72,6 +73,12 @@ class Source:
         self.audio, self.audio_scale, self.audio_entry = _packets(tracks.get("audio"))
         self.begin = min(packet.pts for packet in self.video)
         self.end = self.begin + sum(packet.duration for packet in self.video)
+        # Where its place in time says otherwise (docs/decisions/0010), or pictures are missing before
+        # the one that is shown last, as the recorder was killed, it ends with the last picture.
+        wall = nearest((self.end_us - self.start_us) * self.video_scale, US)
+        if abs(wall - (self.end - self.begin)) > (self.end - self.begin) // 1000 + 1 or \
+                max(packet.pts for packet in self.video) >= self.end:
+            self.end = max(packet.end for packet in self.video)
 
     def media_time(self, time_us):
         """The tick that is nearest to a moment: time passes evenly within a segment."""
@@ -88,6 +95,22 @@ class Source:
         late = self.begin - before.end
         return self.run == before.run and int(self.number) == int(before.number) + 1 and \
             -self.video_scale / 5 <= late <= self.video_scale
+
+
+def in_line(sources, start_us):
+    """The order of playing. Stretches (segments of a run that follow each other and do not go back
+    in time) stay whole; they ascend by start, and those that have begun when the range does by
+    identity."""
+    stretches = []
+    for source in sorted(sources, key=lambda source: (source.run, int(source.number))):
+        last = stretches[-1][-1] if stretches else None
+        if last and last.run == source.run and int(last.number) + 1 == int(source.number) and \
+                last.start_us < source.start_us:
+            stretches[-1].append(source)
+        else:
+            stretches.append([source])
+    stretches.sort(key=lambda stretch: max(stretch[0].start_us, start_us))  # it is stable
+    return [source for stretch in stretches for source in stretch]
 
 
 def _packets(track):
@@ -199,6 +222,15 @@ class Expected:
     end_us: int
     lead_in: int  # ticks of the video
     placed: list
+    skipped_us: int  # without footage
+    silence: int  # ticks of the audio that were made
+
+    def orphaned(self):
+        """Whether there are pictures that refer to others which are not in the file, because a
+        segment is played without the one before it."""
+        return any(int(after.source.number) > 0 and not after.source.continues(before.source) and
+                   after.source.video[0].pts > after.source.begin
+                   for before, after in zip(self.placed, self.placed[1:]))
 
 
 class NoFootage(Exception):
@@ -216,7 +248,7 @@ def expect(sources, start_us, end_us, audio=True, at_key=False):
     if not within:
         raise NoFootage
     _check_codecs(within, audio)
-    return _File(sources, within, start_us, end_us, audio, at_key).expected()
+    return _File(sources, in_line(within, start_us), start_us, end_us, audio, at_key).expected()
 
 
 def _check_codecs(sources, audio):
@@ -252,9 +284,18 @@ class _File:
             self._make_audio()
 
     def expected(self):
+        silence = sum(packet.duration for packet in self.audio if packet.made)
         return Expected(self.video, self.shown, self.first.video_scale, self.audio, self.heard,
                         self.delay, self.audio_scale, self.start_us, self.end_us, self.lead_in,
-                        self.placed)
+                        self.placed, self._skipped_us(), silence)
+
+    def _skipped_us(self):
+        found, until = 0, self.placed[0].source.end_us
+        for before, after in zip(self.placed, self.placed[1:]):
+            if not after.source.continues(before.source):
+                found += max(after.source.start_us - until, 0)
+            until = max(until, after.source.end_us)
+        return found
 
     # --- Which samples
 
@@ -285,9 +326,9 @@ class _File:
             self.shown_packet = self.first.video[self.first_index]
 
     def _before(self, source):
-        at = self.sources.index(source)
-        previous = self.sources[at - 1] if at else None
-        return previous if previous and previous.video and source.continues(previous) else None
+        return next((previous for previous in self.sources
+                     if previous.video and source.continues(previous) and
+                     previous.start_us < source.start_us), None)
 
     def _find_end(self, end_us):
         """The last frame that is on screen before the end, and when it is over."""
@@ -471,6 +512,6 @@ class _Sound:
         data = SILENCE[self.entry[4:8], _channels(self.entry)]
         for _ in range(count(missing)):
             self.packets.append(Packet(md5(data), self.until, self.until, self.frame, True,
-                                       md5(self.entry), data))
+                                       md5(self.entry), data, True))
             self.until += self.frame
             self.before = None

@@ -209,6 +209,7 @@ class Run:
     sound_drift: int = 0  # ppm
     silences: tuple = ()  # (from, to) in seconds: sound that did not come
     cut: int = 0  # frames that its end lacks
+    set_back: tuple = (0, 0)  # (number, us): from that segment on the clock shows so much less
 
 
 @dataclass
@@ -259,6 +260,8 @@ class Recorder:
         segments = []
         for number, (first, last) in enumerate(self._bounds(run, kind, pictures)):
             span = [grid[first], grid[last]]
+            if run.cut and last == len(pictures):  # what is shown last may be shown late
+                span[1] = max(sample.pts + sample.duration for sample in pictures[first:])
             assert min(sample.pts for sample in pictures[first:last]) == span[0]
             path = self.folder / f"{run.camera}-{run.stream}-{run_number(run)}-{number:06}.mp4"
             path.write_bytes(head + b"".join(self._fragments(
@@ -267,6 +270,8 @@ class Recorder:
                             grid[last] if last < len(pictures) else None))))
             times = [run.start_us + round((at - grid[0]) * (1_000_000 + run.bend) / TIMESCALE)
                      for at in span]
+            if run.set_back[0] and number >= run.set_back[0]:
+                times = [at - run.set_back[1] for at in times]
             segments.append(Segment(run, number, *times, path, numbers[first:last]))
         return segments
 

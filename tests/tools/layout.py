@@ -34,6 +34,9 @@ def silences(chance, seconds):
 def run_of(chance, camera, start_us):
     video = chance.choice(VIDEOS[camera])
     lengths = tuple(chance.choice((2, 3, 5)) for _ in range(chance.randint(1, 4)))
+    back = (0, 0)
+    if len(lengths) > 1 and chance.random() < 0.2:
+        back = (chance.randrange(1, len(lengths)), chance.choice((900_003, 4_000_003, 9_000_003)))
     return Run(
         camera, start_us, video, chance.choice(AUDIO[camera]), lengths,
         bend=chance.choice((0, 0, 300, -400)),
@@ -42,13 +45,15 @@ def run_of(chance, camera, start_us):
         reorder=chance.choice((0, 2, 3)),
         sound_late=chance.randint(-30, 70),
         sound_drift=chance.choice((0, 0, 60, -60)),
-        silences=silences(chance, sum(lengths)))
+        silences=silences(chance, sum(lengths)),
+        cut=chance.choice((0, 0, 1, 2, 3, 17)),
+        set_back=back)
 
 
 def pause_us(chance):
     """From the end of a run to the next one's beginning; less than nothing where they overlap."""
     return chance.choice((1, 40_000, 300_000, 5_000_000, 2 * HOUR + 12_345,
-                          -300_000, -1_500_000))
+                          -300_000, -1_500_000, -6_000_000, -20_000_000))
 
 
 # A run after the other, each with another kind of join before it: (pause before it, run).
@@ -67,6 +72,9 @@ JOINS = {
     "stereo": (40_000, Run("joins", 0, "bframes", "stereo16", (2, 2), reorder=2)),
     "long group": (40_000, Run("joins", 0, "long", "mono16", (5,))),
     "overlap": (-500_000, Run("joins", 0, "plain", "mono16", (2, 2))),
+    "long overlap": (-3_000_000, Run("joins", 0, "bframes", "mono16", (2, 2), reorder=2, cut=2)),
+    "after a cut": (40_000, Run("joins", 0, "bframes", "mono16", (2, 3), reorder=2,
+                                set_back=(1, 1_500_003))),
 }
 
 

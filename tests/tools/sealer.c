@@ -64,15 +64,21 @@ static void put(const char *path, const char *volume, const struct mp4_tags *tag
     char key[SEGMENT_KEY_SIZE], *cause = NULL;
     if (!segment_id_parse(tags->identity, &id))
         die(path, "no identity");
-    segment_key_format(&id, tags->start_us, 0, key);
-    char *target = xasprintf("%s/%s", volume, key);
-    char *folder = xasprintf("%.*s", (int)(strrchr(target, '/') - target), target);
-    if (fs_make_dirs(folder, 0755, &cause) < 0)
-        die(folder, cause);
-    if (link(path, target) < 0 || unlink(path) < 0)
-        die(target, strerror(errno));
-    free(folder);
-    free(target);
+    int linked = -1;
+    for (unsigned attempt = 0; linked < 0 && attempt < 10; attempt++) {
+        segment_key_format(&id, tags->start_us + attempt * 1000, 0, key); // a free name
+        char *target = xasprintf("%s/%s", volume, key);
+        char *folder = xasprintf("%.*s", (int)(strrchr(target, '/') - target), target);
+        if (fs_make_dirs(folder, 0755, &cause) < 0)
+            die(folder, cause);
+        linked = link(path, target);
+        if (linked < 0 && errno != EEXIST)
+            die(target, strerror(errno));
+        free(folder);
+        free(target);
+    }
+    if (linked < 0 || unlink(path) < 0)
+        die(path, strerror(errno));
 }
 
 int main(void)
