@@ -14,14 +14,14 @@
 #include "lib/core/timeutil.h"
 #include "lib/media/portion.h"
 #include "webui/footage.h"
+#include "webui/live_reload.h"
 #include "webui/playlist.h"
-
-#define HLS_CONTENT_TYPE "application/vnd.apple.mpegurl"
 
 enum {
     HLS_DAYS_MAX = 31,
     HLS_SEGMENTS_MAX = 100000,
     HLS_STEP_MAX_MS = 100, // further apart, segments of a run do not follow each other
+    HLS_LIVE_PAST_S = 120, // that tell what a stream that is live needs
 };
 
 enum {
@@ -31,8 +31,8 @@ enum {
 };
 
 const struct query_rule hls_master_rules[] = {
-    [HLS_START] = {.name = "start", .type = QUERY_TIME, .required = true},
-    [HLS_END] = {.name = "end", .type = QUERY_TIME, .required = true},
+    [HLS_START] = {.name = "start", .type = QUERY_TIME},
+    [HLS_END] = {.name = "end", .type = QUERY_TIME},
     [HLS_AUDIO] = {.name = "audio", .type = QUERY_FLAG, .fallback = 1},
     {0},
 };
@@ -149,8 +149,15 @@ static bool hls_describe(
     return true;
 }
 
+static bool hls_is_live(const struct query_value *values)
+{
+    return !values[HLS_START].given && !values[HLS_END].given;
+}
+
 static char *hls_variant_uri(const char *stream, const struct query_value *values)
 {
+    if (hls_is_live(values))
+        return xasprintf("%s/live.m3u8%s", stream, values[HLS_AUDIO].number == 1 ? "?audio=1" : "");
     char start[TIME_TEXT_SIZE], end[TIME_TEXT_SIZE];
     time_format_utc(values[HLS_START].number, start);
     time_format_utc(values[HLS_END].number, end);
@@ -174,6 +181,8 @@ static int hls_put_variants(struct worker *worker, const struct request *request
             continue;
         enum catalog_status status = hls_load(
             worker, streams[i].camera, streams[i].stream, request->values, &footage, &cause);
+        if (status == CATALOG_NONE)
+            continue; // configured, and nothing was ever recorded of it
         failed = hls_load_failed(reply, streams[i].camera, streams[i].stream, status, cause);
         if (failed)
             break;
@@ -193,20 +202,63 @@ static int hls_put_variants(struct worker *worker, const struct request *request
     return failed ? -1 : (int)found;
 }
 
+// The streams that a master playlist may have: those of the archive, or those that are configured,
+// where it is for what is live.
+static enum catalog_status hls_list_streams(struct worker *worker, bool is_live,
+    struct catalog_stream **streams, size_t *count, char **cause)
+{
+    enum catalog_status status = worker_open_catalog(worker, cause);
+    if (status != CATALOG_OK)
+        return status;
+    if (!is_live)
+        return worker_check(worker, catalog_streams(worker->catalog, streams, count, cause));
+    const struct conf *conf = worker->conf;
+    *streams = xcalloc(conf->stream_count + 1, sizeof(**streams));
+    for (*count = 0; *count < conf->stream_count; (*count)++) {
+        struct catalog_stream *stream = &(*streams)[*count];
+        snprintf(stream->camera, sizeof(stream->camera), "%s", conf->streams[*count].camera);
+        snprintf(stream->stream, sizeof(stream->stream), "%s", conf->streams[*count].stream);
+    }
+    return CATALOG_OK;
+}
+
+// Without a range, the list is of what is live: what was recorded just now tells what it needs.
+static void hls_make_live(struct request *request)
+{
+    struct query_value *values = request->values;
+    values[HLS_END].number = time_now_us();
+    values[HLS_START].number = values[HLS_END].number - HLS_LIVE_PAST_S * US_PER_SECOND;
+    if (!values[HLS_AUDIO].given)
+        values[HLS_AUDIO].number = 0;
+}
+
+// Returns false with the reply filled when only one end of a range is given.
+static bool hls_has_both_ends(const struct query_value *values, struct reply *reply)
+{
+    if (values[HLS_START].given == values[HLS_END].given)
+        return true;
+    const char *missing = values[HLS_START].given ? "end" : "start";
+    reply_error(reply, 400, "missing_parameter", missing,
+        "\"%s\" is missing; without both the list is of what is live", missing);
+    return false;
+}
+
 void hls_master(struct worker *worker, const struct request *request, struct reply *reply)
 {
     struct catalog_stream *streams = NULL;
+    struct request asked = *request;
     size_t count = 0;
     char *cause = NULL;
-    if (!hls_check_range(request, reply))
+    const bool is_live = hls_is_live(asked.values);
+    if (is_live)
+        hls_make_live(&asked);
+    if (!hls_has_both_ends(asked.values, reply) || !hls_check_range(&asked, reply))
         return;
-    enum catalog_status status = worker_open_catalog(worker, &cause);
-    if (status == CATALOG_OK)
-        status = worker_check(worker, catalog_streams(worker->catalog, &streams, &count, &cause));
-    if (hls_load_failed(reply, request->names[0], "", status, cause))
+    enum catalog_status status = hls_list_streams(worker, is_live, &streams, &count, &cause);
+    if (hls_load_failed(reply, asked.names[0], "", status, cause))
         return;
     struct buf text = BUF_INIT;
-    int found = hls_put_variants(worker, request, streams, count, &text, reply);
+    int found = hls_put_variants(worker, &asked, streams, count, &text, reply);
     free(streams);
     if (found > 0) {
         hls_answer(reply, &text);
@@ -215,7 +267,7 @@ void hls_master(struct worker *worker, const struct request *request, struct rep
     buf_fini(&text);
     if (found == 0)
         reply_error(reply, 404, "no_footage", NULL, "camera \"%s\" has no footage in this range",
-            request->names[0]);
+            asked.names[0]);
 }
 
 // --- A range of one stream ---

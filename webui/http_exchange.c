@@ -3,6 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
 #include "lib/core/alloc.h"
 #include "lib/core/log.h"
 #include "lib/core/timeutil.h"
@@ -23,6 +26,7 @@ struct http_exchange {
     struct http_cors cors;
     struct buf body; // of the request
     struct reply reply;
+    struct http_waiter waiter; // for a reply that comes later
     enum {
         HTTP_EXCHANGE_NEW,
         HTTP_EXCHANGE_READ,  // the header is complete
@@ -237,6 +241,22 @@ static const char *http_header(struct MHD_Connection *connection, const char *na
     return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
 }
 
+// The client's address as text.
+static void http_read_client(struct MHD_Connection *connection, char client[REQUEST_CLIENT_SIZE])
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *address = info != NULL ? info->client_addr : NULL;
+    const void *number = NULL;
+    if (address != NULL && address->sa_family == AF_INET)
+        number = &((const struct sockaddr_in *)(const void *)address)->sin_addr;
+    else if (address != NULL && address->sa_family == AF_INET6)
+        number = &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
+    if (number == NULL ||
+        inet_ntop(address->sa_family, number, client, REQUEST_CLIENT_SIZE) == NULL)
+        client[0] = '\0';
+}
+
 static void http_read_conditions(
     struct MHD_Connection *connection, struct http_conditions *conditions)
 {
@@ -307,7 +327,28 @@ static bool http_understand(struct http_exchange *exchange, const char *method)
         return false;
     }
     http_read_conditions(exchange->connection, &request->conditions);
+    http_read_client(exchange->connection, request->client);
     return true;
+}
+
+// Answers, or waits until the answer is known.
+static enum MHD_Result http_exchange_answer(struct http_exchange *exchange)
+{
+    struct reply_later *later = exchange->reply.later;
+    if (later == NULL)
+        return http_answer(exchange);
+    if (later->waker == NULL) {
+        http_waiter_init(&exchange->waiter, exchange->http, exchange->connection);
+        later->waker = &exchange->waiter.waker;
+    }
+    http_waiter_begin(&exchange->waiter);
+    exchange->reply.later = NULL;
+    if (exchange->waiter.is_gone || !later->try(later, &exchange->reply)) {
+        exchange->reply.later = later;
+        return http_waiter_wait(&exchange->waiter, later->wait_until_us) ? MHD_YES : MHD_NO;
+    }
+    later->free(later);
+    return http_answer(exchange);
 }
 
 static bool http_has_body(struct MHD_Connection *connection)
@@ -402,7 +443,7 @@ enum MHD_Result http_exchange_handle(void *cls, struct MHD_Connection *connectio
     struct http_exchange *exchange = *con_cls;
     bool has_body = http_has_body(connection);
     if (exchange->state == HTTP_EXCHANGE_READY)
-        return http_answer(exchange);
+        return http_exchange_answer(exchange);
     if (exchange->state == HTTP_EXCHANGE_BODY && *upload_data_size > 0) {
         // Its length was checked, and the library keeps to it.
         buf_put(&exchange->body, upload_data, *upload_data_size);

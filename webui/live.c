@@ -27,6 +27,7 @@ struct live_stream {
     char *camera;
     char *stream;
     struct live_history history;
+    struct live_segments segments;
     struct live_watch *watches;
     unsigned borrowers;  // who use it without the lock
     int64_t begun_us;    // monotonic; since when it is followed
@@ -98,6 +99,7 @@ static struct live_stream *live_open_stream(struct live *live, const struct live
 static void live_free_stream(struct live_stream *stream)
 {
     live_history_fini(&stream->history);
+    live_segments_fini(&stream->segments);
     free(stream->cache);
     free(stream->camera);
     free(stream->stream);
@@ -140,6 +142,8 @@ static void live_take_part(void *arg, struct live_part *part, struct buf *bytes)
         live_history_break(&stream->history);
     } else {
         live_history_add(&stream->history, part);
+        live_segments_add(
+            &stream->segments, part, part->appeared_us + time_now_us() - time_monotonic_us());
         stream->fragment_us = part->appeared_us;
         stream->patience_us = 3 * part->duration_us;
         live->stats.fragments++;
@@ -228,12 +232,21 @@ static void live_read_events(struct live *live)
     }
 }
 
+// For how long a stream is followed although nobody watches it. Readers of its playlist come again
+// after a segment's time.
+static int64_t live_grace_us(const struct live_stream *stream)
+{
+    int64_t grace_us = LIVE_GRACE_S * US_PER_SECOND;
+    int64_t playlist_us = 3 * stream->segments.target_s * US_PER_SECOND;
+    return playlist_us > grace_us ? playlist_us : grace_us;
+}
+
 // Gives a stream up that nobody has watched for long enough. With the lock.
 static bool live_expire_stream(struct live *live, struct live_stream *stream, int64_t now_us)
 {
     if (stream->watches != NULL)
         stream->watched_us = now_us;
-    if (stream->borrowers > 0 || now_us - stream->watched_us < LIVE_GRACE_S * US_PER_SECOND)
+    if (stream->borrowers > 0 || now_us - stream->watched_us < live_grace_us(stream))
         return false;
     if (stream->descriptor >= 0)
         inotify_rm_watch(live->inotify_fd, stream->descriptor);
@@ -384,26 +397,12 @@ void live_watch_end(struct live *live, struct live_watch *watch)
     pthread_mutex_unlock(&live->mutex);
 }
 
-void live_get(struct live *live, const struct live_name *name, struct live_view *view)
+void live_look(struct live *live, const struct live_name *name, live_look_fn look_fn, void *arg)
 {
     pthread_mutex_lock(&live->mutex);
     struct live_stream *stream = live_open_stream(live, name);
-    const struct live_history *history = &stream->history;
-    *view = (struct live_view){.count = history->count, .state = stream->state};
-    view->parts = xcalloc(history->count, sizeof(*view->parts));
-    for (size_t i = 0; i < history->count; i++) {
-        view->parts[i] = *live_history_part(history, i);
-        live_part_ref(&view->parts[i]);
-    }
+    look_fn(arg, &stream->segments);
     pthread_mutex_unlock(&live->mutex);
-}
-
-void live_view_fini(struct live_view *view)
-{
-    for (size_t i = 0; i < view->count; i++)
-        live_part_unref(&view->parts[i]);
-    free(view->parts);
-    *view = (struct live_view){0};
 }
 
 // --- What the supervisor knows ---

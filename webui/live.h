@@ -2,14 +2,14 @@
 // of its own. Whoever watches is called when a fragment has appeared; nobody polls, and nothing is
 // asked of the camera or of its ffmpeg.
 //
-// For a playlist of what is live (HLS): live_get() gives the fragments of the last LIVE_HISTORY_S
-// seconds with their places in their files; a struct live_watch, begun for the time of one waiting
-// request, tells when there are more, as its fragment_fn wakes a reply_waker. A stream is followed
-// for LIVE_GRACE_S after the last of either, so requests that come now and then find it warm.
+// live_look() shows what a playlist lists (HLS); a struct live_watch, begun for the time of one
+// waiting request, tells when there is more. A stream is followed for LIVE_GRACE_S, or as long as
+// its playlist's readers may stay away, after the last of either.
 #pragma once
 
 #include "webui/live_history.h"
 #include "webui/live_mux.h"
+#include "webui/live_segments.h"
 
 enum {
     LIVE_GRACE_S = 15, // that a stream is followed although nobody watches it any more
@@ -48,16 +48,10 @@ void live_watch_begin(struct live *live, struct live_watch *watch, const struct 
 // Ends that. No call back is made once it has returned.
 void live_watch_end(struct live *live, struct live_watch *watch);
 
-// What is known of a stream. Release with live_view_fini().
-struct live_view {
-    struct live_part *parts; // ascending by serial; empty while nothing has come yet
-    size_t count;
-    enum live_state state;
-};
-
-// Has the stream followed for the next LIVE_GRACE_S and tells what is known of it by now.
-void live_get(struct live *live, const struct live_name *name, struct live_view *view);
-void live_view_fini(struct live_view *view);
+// Has the stream followed and shows its segments, with the lock: the function is brief and calls
+// nothing of this file.
+typedef void (*live_look_fn)(void *arg, const struct live_segments *segments);
+void live_look(struct live *live, const struct live_name *name, live_look_fn look_fn, void *arg);
 
 // Streams from which nothing comes are `off` or `stalled`: which of them, the supervisor knows.
 // Calls `is_off_fn` for each of those, without a lock; it may block.

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "lib/core/alloc.h"
+#include "lib/core/timeutil.h"
 #include "lib/media/mp4_reader.h"
 
 enum {
@@ -299,4 +300,27 @@ void live_fragment_unref(struct live_fragment *fragment)
     buf_fini(&fragment->bytes);
     buf_fini(&fragment->silent_moof);
     free(fragment);
+}
+
+static void live_store(uint8_t *at, uint64_t value, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        at[i] = (uint8_t)(value >> 8 * (size - 1 - i));
+}
+
+void live_fragment_put_moof(const struct live_fragment *fragment, bool sound, uint32_t sequence,
+    int64_t shift_us, struct buf *out)
+{
+    const uint8_t *moof = sound ? fragment->bytes.data : fragment->silent_moof.data;
+    uint8_t *copy = buf_extend(out, fragment->part.moof_size);
+    memcpy(copy, moof, fragment->part.moof_size);
+    if (sequence != 0 && fragment->sequence_offset != 0)
+        live_store(copy + fragment->sequence_offset, sequence, 4);
+    for (size_t i = 0; i < fragment->time_count; i++) {
+        const struct live_time *time = &fragment->times[i];
+        // Rounded to the nearest tick: the same shift for all fragments of a run.
+        int64_t ticks =
+            (int64_t)time->ticks + time_muldiv(shift_us, time->timescale, US_PER_SECOND);
+        live_store(copy + time->offset, ticks < 0 ? 0 : (uint64_t)ticks, time->wide ? 8 : 4);
+    }
 }

@@ -109,4 +109,9 @@ struct live_fragment {
 struct live_fragment *live_fragment_new(
     const struct live_part *part, struct buf *bytes, char **cause);
 struct live_fragment *live_fragment_ref(struct live_fragment *fragment);
+
+// Appends its moof with its times shifted (and never under 0), with or without the audio track.
+// `sequence` becomes its number, unless it is 0.
+void live_fragment_put_moof(const struct live_fragment *fragment, bool sound, uint32_t sequence,
+    int64_t shift_us, struct buf *out);
 void live_fragment_unref(struct live_fragment *fragment);

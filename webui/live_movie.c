@@ -31,35 +31,6 @@ static bool live_movie_fits(
     return true;
 }
 
-static void live_movie_store(uint8_t *at, uint64_t value, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        at[i] = (uint8_t)(value >> 8 * (size - 1 - i));
-}
-
-// Ticks of a time, rounded to the nearest: the same shift for all fragments of a run.
-static int64_t live_movie_ticks(int64_t us, uint32_t timescale)
-{
-    const __int128 product = (__int128)us * timescale;
-    const __int128 half = US_PER_SECOND / 2;
-    return (int64_t)((product >= 0 ? product + half : product - half) / US_PER_SECOND);
-}
-
-static void live_movie_put_moof(
-    struct live_movie *movie, const struct live_fragment *fragment, struct buf *head)
-{
-    const uint8_t *moof = movie->sound ? fragment->bytes.data : fragment->silent_moof.data;
-    uint8_t *copy = buf_extend(head, fragment->part.moof_size);
-    memcpy(copy, moof, fragment->part.moof_size);
-    if (fragment->sequence_offset != 0)
-        live_movie_store(copy + fragment->sequence_offset, ++movie->sequence, 4);
-    for (size_t i = 0; i < fragment->time_count; i++) {
-        const struct live_time *time = &fragment->times[i];
-        int64_t ticks = (int64_t)time->ticks + live_movie_ticks(movie->shift_us, time->timescale);
-        live_movie_store(copy + time->offset, ticks < 0 ? 0 : (uint64_t)ticks, time->wide ? 8 : 4);
-    }
-}
-
 bool live_movie_put(
     struct live_movie *movie, const struct live_item *item, struct buf *head, char **cause)
 {
@@ -83,7 +54,7 @@ bool live_movie_put(
     int64_t end_us = part->start_us + movie->shift_us + part->duration_us;
     if (end_us > movie->end_us)
         movie->end_us = end_us;
-    live_movie_put_moof(movie, item->fragment, head);
+    live_fragment_put_moof(item->fragment, movie->sound, ++movie->sequence, movie->shift_us, head);
     return true;
 }
 

@@ -8,6 +8,7 @@
 #include "lib/core/alloc.h"
 #include "lib/core/timeutil.h"
 #include "webui/live_client.h"
+#include "webui/live_reload.h"
 #include "webui/peers.h"
 #include "webui/promtext.h"
 #include "webui/traffic.h"
@@ -27,6 +28,7 @@ struct metrics {
     size_t stream_count;
     const struct traffic *traffic;
     struct live_clients_stats live;
+    struct live_reloads_stats reloads;
     struct promtext text;
 };
 
@@ -261,6 +263,13 @@ static void metrics_live(struct metrics *metrics, const char *key)
     metrics_put(metrics, metrics_none, metrics_none, metrics_none, (double)value);
 }
 
+static void metrics_playlists(struct metrics *metrics, const char *key)
+{
+    const struct live_reloads_stats *reloads = &metrics->reloads;
+    const uint64_t value = strcmp(key, "waiting") == 0 ? reloads->waiting : reloads->refused;
+    metrics_put(metrics, metrics_none, metrics_none, metrics_none, (double)value);
+}
+
 static void metrics_request_seconds(struct metrics *metrics, const char *key)
 {
     struct traffic_times times;
@@ -421,6 +430,11 @@ static const struct metric metrics_table[] = {
     COUNTER("live_fragments_dropped",
         "Fragments of live views left out for clients whose link was too slow.", metrics_live,
         "dropped"),
+    GAUGE("live_playlists_waiting", "Requests for a live playlist that wait for what comes next.",
+        metrics_playlists, "waiting"),
+    COUNTER("live_playlists_unwaited",
+        "Such requests answered at once because their client waited too often already.",
+        metrics_playlists, "refused"),
     GAUGE("program_up", "Whether the program answers. What is asked of it is absent otherwise.",
         metrics_program_up, NULL),
     COUNTER("program_restarts", "How often the supervisor had to start the program again.",
@@ -449,6 +463,7 @@ void metrics_handle(struct worker *worker, const struct request *request, struct
         .traffic = worker->shared->traffic,
     };
     live_clients_get_stats(worker->shared->live, &metrics.live);
+    live_reloads_get_stats(worker->shared->reloads, &metrics.reloads);
     // Without the catalog the rest is still worth telling.
     if (worker_open_catalog(worker, &cause) == CATALOG_OK &&
         worker_check(worker, catalog_streams(worker->catalog, &streams, &metrics.stream_count,

@@ -20,6 +20,8 @@ void reply_fini(struct reply *reply)
     buf_fini(&reply->body);
     if (reply->stream != NULL)
         reply->stream->free(reply->stream);
+    if (reply->later != NULL)
+        reply->later->free(reply->later);
     *reply = (struct reply){0};
 }
 

@@ -11,6 +11,7 @@
 
 #include "lib/core/buf.h"
 
+struct reply;
 struct worker;
 
 enum reply_load {
@@ -66,6 +67,16 @@ struct reply_stream {
     void (*free)(struct reply_stream *stream);
 };
 
+// An answer that is not known yet. Its connection waits meanwhile as a waiting stream's does.
+struct reply_later {
+    struct reply_waker *waker; // set before the first try(), and good until free() returns
+    int64_t wait_until_us;     // monotonic, to the second; 0: for ever
+    // Fills the reply and returns true, or false when it is to be tried again: when woken, or when
+    // that moment has come. Runs in the HTTP thread and never blocks.
+    bool (*try)(struct reply_later *later, struct reply *reply);
+    void (*free)(struct reply_later *later);
+};
+
 enum {
     REPLY_HEADERS_MAX = 8,
     REPLY_ETAG_SIZE = 48,
@@ -83,6 +94,7 @@ struct reply {
     const void *fixed; // a body that lives as long as the program
     size_t fixed_size;
     struct reply_stream *stream;
+    struct reply_later *later; // and nothing else, when the answer is not known yet
     // A representation that can be asked for conditionally and in part has an entity tag.
     char etag[REPLY_ETAG_SIZE];
     int64_t modified_s; // 0: not known

@@ -94,6 +94,13 @@ const struct route route_table[] = {
         "/hls/{camera}/{stream}/init-{segment}.mp4", ROUTE_VIEW, false, hls_media_rules, hls_init),
     ROUTE("/hls/{camera}/{stream}/seg-{segment}.m4s", ROUTE_VIEW, false, hls_media_rules,
         hls_segment),
+    ROUTE("/hls/{camera}/{stream}/live.m3u8", ROUTE_VIEW, false, hls_live_rules, hls_live),
+    ROUTE("/hls/{camera}/{stream}/live-{segment}.mp4", ROUTE_VIEW, false, hls_live_media_rules,
+        hls_live_init),
+    ROUTE("/hls/{camera}/{stream}/live-{segment}.m4s", ROUTE_VIEW, false, hls_live_media_rules,
+        hls_live_segment),
+    ROUTE("/hls/{camera}/{stream}/part-{segment}.m4s", ROUTE_VIEW, false, hls_live_media_rules,
+        hls_live_part),
     ROUTE("/video/{camera}/{stream}.mp4", ROUTE_VIEW, false, playback_rules, playback_handle),
     {0},
 };

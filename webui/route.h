@@ -20,6 +20,7 @@ enum route_permission {
 enum {
     ROUTE_NAMES_MAX = 3,
     ROUTE_WRITES_MAX = 2,
+    REQUEST_CLIENT_SIZE = 48,
 };
 
 struct request {
@@ -30,6 +31,7 @@ struct request {
     char id[UUID_TEXT_SIZE];                         // what stands for {id}
     struct query_value values[QUERY_PARAMETERS_MAX]; // in the order of the route's rules
     struct http_conditions conditions;
+    char client[REQUEST_CLIENT_SIZE]; // the address of who asks, as text; empty: not known
     bool head;
     const char *body;
     size_t body_size;

@@ -21,6 +21,7 @@
 #include "webui/http.h"
 #include "webui/io.h"
 #include "webui/live_client.h"
+#include "webui/live_reload.h"
 #include "webui/live_silence.h"
 #include "webui/pulse.h"
 #include "webui/traffic.h"
@@ -42,6 +43,7 @@ struct service {
     struct holds *holds;
     struct live *live;
     struct live_clients *clients; // of live
+    struct live_reloads *reloads; // of live
     struct live_silence *silence;
     struct shared *shared;
     void *workers[IO_THREADS];
@@ -129,7 +131,9 @@ static int service_open(struct service *service, struct conf *conf, char **cause
     service->live = service->holds ? live_new(cause) : NULL;
     service->clients = live_clients_new(service->live);
     service->shared = shared_new(conf, service->traffic, service->holds);
+    service->reloads = live_reloads_new(service->live);
     service->shared->live = service->clients;
+    service->shared->reloads = service->reloads;
     for (size_t i = 0; i < IO_THREADS; i++)
         service->workers[i] = worker_new(service->shared);
     const struct io_crew crew = {service->workers, IO_THREADS, service_begin_job};
@@ -287,6 +291,7 @@ static void service_fini(struct service *service)
         worker_free(service->workers[i]);
     shared_free(service->shared);
     live_clients_free(service->clients);
+    live_reloads_free(service->reloads);
     live_free(service->live);
     holds_free(service->holds);
     traffic_free(service->traffic);

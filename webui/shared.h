@@ -17,6 +17,7 @@ struct shared {
     struct holds *holds;           // for running downloads
     const struct traffic *traffic; // what the HTTP server has answered
     struct live_clients *live;     // set by the owner, who has it outlive this
+    struct live_reloads *reloads;  // the same
 };
 
 // Takes the configuration. `traffic` and `holds` must outlive it.

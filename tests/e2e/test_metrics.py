@@ -92,6 +92,7 @@ PROMISED = {
     "volume_used_bytes", "http_requests_total", "http_response_bytes_total",
     "http_responses_cut_short_total", "http_request_seconds_bucket", "http_request_seconds_sum", "http_request_seconds_count",
     "live_clients", "live_fragments_sent_total", "live_fragments_dropped_total",
+    "live_playlists_waiting", "live_playlists_unwaited_total",
     "program_up", "program_restarts_total", "build_info", "loop_delay_seconds_bucket",
     "loop_delay_seconds_sum", "loop_delay_seconds_count", "config_last_reload_successful",
     "config_last_reload_timestamp_seconds", "clock_synchronised",

@@ -37,7 +37,7 @@ static void take_parameter(struct operation *operation, const char *line)
         return;
     assert_true(operation->name_count < NAMES_MAX);
     assert_int_equal(
-        sscanf(line, " - {name: %95[a-z_],", operation->names[operation->name_count]), 1);
+        sscanf(line, " - {name: %95[A-Za-z_],", operation->names[operation->name_count]), 1);
     operation->required[operation->name_count++] = strstr(line, "required: true") != NULL;
 }
 
