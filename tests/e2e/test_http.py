@@ -259,7 +259,7 @@ def raw(keepframe, request):
         try:
             peer.sendall(request)
             peer.shutdown(socket.SHUT_WR)
-        except ConnectionError:
+        except OSError:
             pass
         answer = b""
         try:
