@@ -14,6 +14,7 @@
 #include "lib/core/timeutil.h"
 #include "lib/media/portion.h"
 #include "webui/footage.h"
+#include "webui/footage_line.h"
 #include "webui/live_reload.h"
 #include "webui/playlist.h"
 
@@ -393,6 +394,7 @@ void hls_vod(struct worker *worker, const struct request *request, struct reply 
         hls_load(worker, request->names[0], request->names[1], request->values, &footage, &cause);
     if (hls_load_failed(reply, request->names[0], request->names[1], status, cause))
         return;
+    footage_line_up(&footage, request->values[HLS_START].number);
     struct hls_vod vod = {.worker = worker, .footage = &footage, .request = request};
     int result = 0;
     worker->busy = false;

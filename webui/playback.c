@@ -25,9 +25,12 @@ enum {
 static const char *const playback_gaps[] = {"skip", "fail", NULL};
 static const char *const playback_start_at[] = {"exact", "keyframe", NULL};
 
-// The families of codec.h that a segment may have, behind "any".
+// The families of codec.h that a segment may have, behind "any": first those of video.
 static const char *const playback_codecs[] = {
     "any", "h264", "h265", "av1", "mjpeg", "aac", "opus", "mp3", NULL};
+enum {
+    PLAYBACK_FIRST_SOUND = 5,
+};
 
 // What says which file it is.
 // clang-format off
@@ -94,18 +97,17 @@ static bool playback_read_key(
 static void playback_choose_codec(struct footage *footage, const struct layout_key *key)
 {
     const char *family = playback_codecs[key->codec];
-    enum media_kind chosen = 0;
-    for (size_t i = 0; key->codec > 0 && i < footage->codec_count; i++)
-        if (strcmp(footage->codecs[i].info.family, family) == 0)
-            chosen = footage->codecs[i].info.kind;
-    int kind = chosen == MEDIA_AUDIO ? VFILE_AUDIO : VFILE_VIDEO;
+    int kind = key->codec >= PLAYBACK_FIRST_SOUND ? VFILE_AUDIO : VFILE_VIDEO;
     for (size_t i = 0; key->codec > 0 && i < footage->count; i++) {
         struct footage_segment *segment = &footage->segments[i];
         uint32_t codec = segment->codecs[kind];
         if (codec != 0 && strcmp(footage->codecs[codec - 1].info.family, family) == 0)
             continue;
-        segment->tracks[kind] = (struct track_summary){0};
-        segment->codecs[kind] = 0;
+        // Without its picture a segment is no footage, and its sound is of no account.
+        for (int left_out = kind; left_out < MEDIA_TRACKS_MAX; left_out++) {
+            segment->tracks[left_out] = (struct track_summary){0};
+            segment->codecs[left_out] = 0;
+        }
     }
 }
 

@@ -32,6 +32,10 @@ def random_span(sources, chance):
 def check(keepframe, camera, sources, start_us, end_us, options, path):
     answer = keepframe.download(camera, start=format_utc(start_us), end=format_utc(end_us),
                                 **options)
+    if "codec" in options:
+        sources = expected.chosen(sources, options["codec"])
+    if options.get("gaps") == "fail" and check_gaps(answer, sources, start_us, end_us):
+        return
     try:
         wanted = expected.expect(sources, start_us, end_us, options["audio"] == 1,
                                  options["start_at"] == "keyframe")
@@ -55,6 +59,17 @@ def check(keepframe, camera, sources, start_us, end_us, options, path):
     complaints = [line for line in media.decode_complaints(path).splitlines()
                   if not line.endswith("mmco: unref short failure")]
     assert not complaints or wanted.orphaned(), f"ffmpeg complains: {complaints}"
+
+
+def check_gaps(answer, sources, start_us, end_us):
+    """With gaps=fail. Whether there are some, which it then names."""
+    gaps = expected.gaps(sources, start_us, end_us)
+    if not gaps or answer.status == 404:
+        return False
+    ranges = [(parse_utc(one["start"]), parse_utc(one["end"]))
+              for one in answer.expect(409).json["error"]["ranges"]]
+    assert answer.json["error"]["code"] == "gaps" and ranges == gaps, f"{ranges}, not {gaps}"
+    return True
 
 
 def check_track(movie, kind, wanted, tolerance):

@@ -4,6 +4,7 @@ It is made from the recorder's files themselves and their places in time. It sha
 product and knows nothing of its catalog, its sample tables or its way of computing.
 """
 
+import copy
 import hashlib
 import struct
 from dataclasses import dataclass, field, replace
@@ -249,6 +250,35 @@ def expect(sources, start_us, end_us, audio=True, at_key=False):
         raise NoFootage
     _check_codecs(within, audio)
     return _File(sources, in_line(within, start_us), start_us, end_us, audio, at_key).expected()
+
+
+def gaps(sources, start_us, end_us):
+    """What of a range of the past is not covered, where it is more than 200 ms."""
+    found, until = [], start_us
+    for source in sorted(sources, key=lambda source: source.start_us):
+        if not source.video or source.end_us <= start_us or source.start_us >= end_us:
+            continue
+        if source.start_us > until + 200_000:
+            found.append((until, source.start_us))
+        until = max(until, source.end_us)
+    if end_us > until + 200_000:
+        found.append((until, end_us))
+    return found
+
+
+FAMILIES = {b"avc1": "h264", b"hvc1": "h265", b"av01": "av1", b"mp4a": "aac", b"Opus": "opus"}
+
+
+def chosen(sources, codec):
+    """The sources with what has that codec; the rest of its kind is left out."""
+    kind = "video" if codec in ("h264", "h265", "av1") else "audio"
+    found = []
+    for source in sources:
+        if FAMILIES.get(_family(source, kind)) != codec:
+            source = copy.copy(source)
+            setattr(source, kind, [])
+        found.append(source)
+    return found
 
 
 def _check_codecs(sources, audio):

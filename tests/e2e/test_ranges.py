@@ -18,6 +18,10 @@ def test_random_ranges_hold_what_they_should(mixed, is_long, tmp_path):
         start_us, end_us = random_span(sources, chance)
         options = {"audio": chance.choice((1, 1, 0)),
                    "start_at": chance.choice(("exact", "exact", "keyframe"))}
+        if chance.random() < 0.2:
+            options["gaps"] = "fail"
+        if chance.random() < (0.7 if camera == "changing" else 0.1):
+            options["codec"] = chance.choice(("h264", "h265", "av1", "aac", "opus"))
         try:
             check(mixed.keepframe, camera, sources, start_us, end_us, options,
                   tmp_path / "range.mp4")
