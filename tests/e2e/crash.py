@@ -42,7 +42,9 @@ class Archive:
 
     def configure(self):
         volumes = [{"path": str(volume), "min_free": "1MiB"} for volume in self.volumes]
-        tree = {"storage": {"volumes": volumes}, "cameras": {}}
+        # The cameras are wanted: an indexer notes when one is not any more, whenever it starts.
+        cameras = {name: {"url": "rtsp://127.0.0.1:9/none"} for name in ("yard", "door")}
+        tree = {"storage": {"volumes": volumes}, "cameras": cameras}
         if self.recording:
             tree["recording"] = self.recording
         self.config.write_text(json.dumps(tree))  # which is YAML too
