@@ -49,12 +49,11 @@ static int planner_end_pieces(struct planner *planner)
     int64_t until_us = INT64_MAX;
     for (size_t i = 0; i < plan->piece_count; i++) {
         const struct vfile_segment *segment = &segments[plan->pieces[i].segment];
-        const struct vfile_segment *next =
-            i + 1 < plan->piece_count ? &segments[plan->pieces[i + 1].segment] : NULL;
+        bool last = i + 1 == plan->piece_count;
         int64_t *end = &plan->pieces[i].video_end;
-        if (next == NULL)
+        if (last)
             *end = planner->last_end;
-        else if (plan_continues(segment, next))
+        else if (plan_continues(segment, &segments[plan->pieces[i + 1].segment]))
             *end = plan_span_end(segment);
         else if (planner_video_end(planner, plan->pieces[i].segment, end) < 0)
             return -1;
