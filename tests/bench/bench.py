@@ -14,7 +14,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 
 SEGMENTS = 11
 RUN = 1767225600000  # 2026-01-01T00:00:00Z
@@ -213,90 +212,6 @@ def index_archive(build, segments, data):
     return rows()
 
 
-def start_nginx(folder, port):
-    (folder / "www").mkdir(exist_ok=True)
-    (folder / "nginx.conf").write_text(f"""
-{"user root;" if os.geteuid() == 0 else ""} daemon off; worker_processes auto; pid {folder}/nginx.pid; error_log {folder}/nginx-error.log;
-events {{ worker_connections 1024; }}
-http {{ sendfile on; tcp_nopush on; access_log off; client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2;
-  fastcgi_temp_path {folder}/t3; uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
-  server {{ listen 127.0.0.1:{port}; root {folder}/www; }} }}
-""")
-    return Process(folder / "nginx.log", "nginx", "-e", folder / "nginx-error.log", "-c", folder / "nginx.conf")
-
-
-def free_port():
-    import socket
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-def machine_busy_seconds():
-    """Busy CPU seconds of the whole machine since boot."""
-    fields = list(map(int, pathlib.Path("/proc/stat").read_text().splitlines()[0].split()[1:9]))
-    return (sum(fields) - fields[3] - fields[4]) / os.sysconf("SC_CLK_TCK")
-
-
-def load(build, address, path, clients, discard=False):
-    host, port = address.rsplit(":", 1)
-    before = machine_busy_seconds()
-    done = subprocess.run([build / "bin/httpload", *(["--discard"] if discard else []), host, port, path, str(clients)],
-                          check=True, capture_output=True, text=True)
-    result = json.loads(done.stdout)
-    result["cpu"] = machine_busy_seconds() - before
-    return result
-
-
-def compare(build, table, ours, theirs, clients, rounds, discard=False):
-    """Alternates rounds of both servers; each round repeats until it has moved enough bytes to be timed."""
-    results = {"ours": [], "nginx": []}
-    for _ in range(rounds):
-        for name, (address, path) in (("ours", ours), ("nginx", theirs)):
-            repeats = max(1, 16 // clients)
-            loads = [load(build, address, path, clients, discard) for _ in range(repeats)]
-            size = sum(one["bytes"] for one in loads)
-            results[name].append((size / sum(one["seconds"] for one in loads) / 1e6,
-                                  sum(one["cpu"] for one in loads) / (size / 1e9)))
-    reader = "discarding" if discard else "reading"
-    rate = {name: statistics.median(run[0] for run in runs) for name, runs in results.items()}
-    cpu = {name: statistics.median(run[1] for run in runs) for name, runs in results.items()}
-    table.row(f"{clients} {reader} client(s), Keepframe", rate["ours"], "MB/s")
-    table.row(f"{clients} {reader} client(s), nginx", rate["nginx"], "MB/s")
-    ratio = statistics.median(a[0] / b[0] for a, b in zip(results["ours"], results["nginx"]))
-    table.row("  throughput, Keepframe / nginx", ratio, "x", ">= 1.0 x", ratio >= 1.0)
-    cost = cpu["ours"] / cpu["nginx"]
-    table.row("  CPU per GB of the whole machine, Keepframe / nginx", cost, "x",
-              None if discard else "<= 1.0 x", None if discard else cost <= 1.0)
-
-
-def bench_playback(build, table, segments, scratch):
-    data = scratch / "data"
-    data.mkdir()
-    rows = index_archive(build, segments, data)
-    address_file, webui = start_webui(
-        build, data, [{"camera": "bench", "stream": "main", "segment_us": 60_000_000, "enabled": True}], data / "webui.log")
-    start = rows[0][0] + 30_000_000
-    path = f"/video/bench/main.mp4?start={start // 1000000}.{start % 1000000:06d}&duration=600"
-    port = free_port()
-    with webui, start_nginx(scratch, port):
-        wait_for("the start of webui", lambda: address_file.exists() and address_file.read_text().strip())
-        address = address_file.read_text().strip()
-        with urllib.request.urlopen(f"http://{address}{path}") as answer, open(scratch / "www/range.mp4", "wb") as file:
-            shutil.copyfileobj(answer, file)
-        table.row("a range of 10 min", os.path.getsize(scratch / "www/range.mp4") / 1e6, "MB")
-        wait_for("the start of nginx", lambda: (scratch / "nginx.pid").exists())
-
-        ours, theirs = (address, path), (f"127.0.0.1:{port}", "/range.mp4")
-        first = [(load(build, *ours, 1)["first_byte_ms"], load(build, *theirs, 1)["first_byte_ms"]) for _ in range(21)]
-        table.row("first byte, Keepframe, warm", statistics.median(one[0] for one in first), "ms", "<= 2 ms",
-                  statistics.median(one[0] for one in first) <= 2)
-        table.row("first byte, nginx, the whole file", statistics.median(one[1] for one in first), "ms")
-        for clients in (1, 8, 64):
-            compare(build, table, ours, theirs, clients, rounds=7 if clients < 64 else 5)
-        compare(build, table, ours, theirs, 8, rounds=5, discard=True)
-
-
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", type=pathlib.Path, required=True)
@@ -304,6 +219,7 @@ def main():
     parser.add_argument("--full", action="store_true", help="catalog: 21.6 million rows instead of 2.2; index: ten minutes of 500 cameras instead of one")
     parser.add_argument("what", choices=("index", "playback", "catalog"))
     options = parser.parse_args()
+    options.build = options.build.resolve()
     table = Table(options.json)
     content = options.build / "bench"
     content.mkdir(exist_ok=True)
@@ -314,7 +230,8 @@ def main():
             return
         segments = make_segments(content)
         if options.what == "playback":
-            bench_playback(options.build, table, segments, scratch)
+            import playback
+            playback.bench_playback(options.build, table, segments, content, scratch)
         else:
             bench_index(options.build, table, segments, scratch)
             bench_many(options.build, table, segments, scratch, options.full)
