@@ -3,9 +3,10 @@
 // its rows and sample tables are what an indexer would write; so every byte of a range can be
 // asked for, and days of them fit into the page cache.
 //
-// usage: archivebench SEGMENT DIRECTORY START_MS COUNT
+// usage: archivebench SEGMENT DIRECTORY START_MS COUNT NAMES
 // writes DIRECTORY/catalog.db, the frames databases and DIRECTORY/video; camera `days`, stream
-// `main`, a run of 60 segments each. Prints {"segment_us":…,"frames":…,"bytes":…}.
+// `main`, a run of 60 segments each. A file gets NAMES names (ext4 allows 65,000), then it is
+// copied: with 1, every segment is a file of its own. Prints {"segment_us":…,"frames":…,"bytes":…}.
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -25,7 +26,6 @@
 
 enum {
     RUN_SEGMENTS = 60,
-    LINKS_MAX = 30000, // of one file: ext4 allows 65,000
 };
 
 struct bench {
@@ -34,6 +34,7 @@ struct bench {
     char *master; // the sealed file
     uint64_t master_size;
     unsigned links;
+    unsigned links_max;
     struct media_segment media;
     struct mp4_layout layout;
     struct buf packed;
@@ -141,11 +142,12 @@ static void bench_link(struct bench *bench, const char *key)
     char *path = xasprintf("%s/%s", bench->volume, key);
     char *folder = xstrndup(path, (size_t)(strrchr(path, '/') - path));
     check(fs_make_dirs(folder, 0755, &cause) == 0, folder);
-    if (++bench->links > LINKS_MAX) {
+    if (++bench->links > bench->links_max) {
         char *former = bench->master;
-        bench->master = xasprintf("%s.more", former);
+        bench->master = xasprintf("%s/master.%s", bench->directory, strrchr(key, '/') + 1);
         bench_copy(former, bench->master);
         bench->links = 1;
+        check(unlink(former) == 0, former);
         free(former);
     }
     check(link(bench->master, path) == 0, path);
@@ -185,13 +187,14 @@ static void bench_file(struct bench *bench, int64_t index)
 
 int main(int argc, char **argv)
 {
-    if (argc != 5) {
-        fprintf(stderr, "usage: archivebench SEGMENT DIRECTORY START_MS COUNT\n");
+    if (argc != 6) {
+        fprintf(stderr, "usage: archivebench SEGMENT DIRECTORY START_MS COUNT NAMES\n");
         return 64;
     }
     struct bench bench = {.directory = argv[2], .volume = xasprintf("%s/video", argv[2])};
     bench.start_us = strtoll(argv[3], NULL, 10) * 1000;
     int64_t count = strtoll(argv[4], NULL, 10);
+    bench.links_max = (unsigned)strtoul(argv[5], NULL, 10);
     check(fs_make_dirs(bench.volume, 0755, &cause) == 0, bench.volume);
     bench_seal(&bench, argv[1]);
     bench_begin(&bench);

@@ -11,7 +11,7 @@ import subprocess
 import time
 import urllib.request
 
-from bench import RECORD_OPTIONS, Process, ffmpeg, index_archive, start_webui, wait_for
+from bench import RECORD_OPTIONS, Process, ffmpeg, start_webui, wait_for
 
 DAYS = 30
 DAY = 86400
@@ -37,6 +37,13 @@ def free_port():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
+
+
+def fill(build, segment, data, count, names):
+    """An archive of one segment, so many times; its length in microseconds."""
+    done = subprocess.run([build / "bin/archivebench", segment, data, str(START * 1000), str(count), str(names)],
+                          check=True, capture_output=True)
+    return json.loads(done.stdout)["segment_us"]
 
 
 # --- Throughput, and what it costs
@@ -115,11 +122,10 @@ def bench_export(table, address, path, data, scratch):
 def bench_throughput(build, table, segments, scratch):
     data = scratch / "data"
     data.mkdir()
-    rows = index_archive(build, segments, data)
+    fill(build, segments[1], data, len(segments), 1)
     address_file, webui = start_webui(
-        build, data, [{"camera": "bench", "stream": "main", "segment_us": 60_000_000, "enabled": True}], data / "webui.log")
-    start = rows[0][0] + 30_000_000
-    path = f"/video/bench/main.mp4?start={start // 1000000}.{start % 1000000:06d}&duration="
+        build, data, [{"camera": "days", "stream": "main", "segment_us": 60_000_000, "enabled": True}], data / "webui.log")
+    path = f"/video/days/main.mp4?start={START + 30}.123&duration="
     port = free_port()
     with webui as child, start_nginx(scratch, port) as nginx:
         address = wait_for("the start of webui", lambda: address_file.exists() and address_file.read_text().strip())
@@ -220,9 +226,7 @@ def bench_days(build, table, content, scratch):
     data = scratch / "days"
     data.mkdir()
     minute = make_minute(content)
-    done = subprocess.run([build / "bin/archivebench", minute, data, str(START * 1000), str(DAYS * 1440)],
-                          check=True, capture_output=True)
-    length = json.loads(done.stdout)["segment_us"]
+    length = fill(build, minute, data, DAYS * 1440, 30000)
     clip = scratch / "clip"
     (clip / "www").mkdir(parents=True)
     (clip / "hour.txt").write_text("ffconcat version 1.0\n" + f"file {minute}\n" * (3600_000_000 // length + 1))
