@@ -220,6 +220,19 @@ def test_a_call_that_fails_costs_nothing_that_was_finished(lab, original, is_lon
         assert_set_aside(*case)
 
 
+def test_a_run_file_that_could_not_be_read_is_read_again(lab, original):
+    """Else the run would never end in the catalog, and its file never leave the cache."""
+    run = time.time_ns() // 1_000_000
+    subject = Indexer(lab, "story", f"read:{run}.json:1:EIO")
+    subject.fault.touch()
+    identities = subject.put("yard", run)
+    subject.wait("the call has failed", subject.failures)
+    subject.wait("all is filed, the run file too", lambda: not subject.cached())
+    assert [tuple(row) for row in subject.keepframe.catalog("SELECT run, reason FROM run")] == [(run, "closed")]
+    subject.stop()
+    assert_filed(subject, identities, original)
+
+
 def test_a_full_disk_under_the_catalog_holds_footage_back_until_there_is_room(lab, original):
     place = lab.small_disk(4)
     subject = Indexer(lab, "full", "read:nothing:0:EIO", data=place / "data")
