@@ -94,10 +94,10 @@ int volume_mark(const char *path, char uuid[VOLUME_UUID_SIZE], char **cause)
 // --- Opening ---
 
 // Whether a file of the cache can be linked into the volume: tried, because neither device numbers
-// nor mount points tell.
+// nor mount points tell. Other volumes are tried at the same time, so that each has its own file.
 static bool volume_try_link(const struct volume *volume, const char *cache)
 {
-    char *file = xasprintf("%s/" VOLUME_PROBE, cache);
+    char *file = xasprintf("%s/" VOLUME_PROBE ".%s", cache, volume->uuid);
     unlinkat(volume->root, VOLUME_PROBE, 0); // left by a life that was cut short
     int fd = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     bool links = fd >= 0 && linkat(AT_FDCWD, file, volume->root, VOLUME_PROBE, 0) == 0;

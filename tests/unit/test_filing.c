@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -171,6 +172,58 @@ static void what_is_found_sealed_is_synced_before_it_is_linked(void **state)
         free(path);
         filing_free(filing);
     }
+}
+
+enum {
+    NEIGHBOURS = 6,
+    NEIGHBOUR_ROUNDS = 1000,
+};
+
+struct neighbour {
+    const struct fixture *fixture;
+    pthread_barrier_t *together;
+    char *path;
+    char uuid[VOLUME_UUID_SIZE];
+    int links;
+};
+
+static void *neighbour_main(void *arg)
+{
+    struct neighbour *neighbour = arg;
+    char *cause = NULL;
+    for (int round = 0; round < NEIGHBOUR_ROUNDS; round++) {
+        pthread_barrier_wait(neighbour->together);
+        struct volume *volume =
+            volume_open(neighbour->path, neighbour->uuid, neighbour->fixture->cache, &cause);
+        neighbour->links += volume != NULL && volume->links;
+        volume_free(volume);
+    }
+    free(cause);
+    return NULL;
+}
+
+// Each volume's thread opens it when the indexer starts, all at the same moment.
+static void volumes_that_are_opened_together_all_link(void **state)
+{
+    struct fixture *fixture = *state;
+    struct neighbour neighbours[NEIGHBOURS];
+    pthread_t threads[NEIGHBOURS];
+    pthread_barrier_t together;
+    char *cause = NULL;
+    pthread_barrier_init(&together, NULL, NEIGHBOURS);
+    for (int i = 0; i < NEIGHBOURS; i++) {
+        neighbours[i] = (struct neighbour){.fixture = fixture, .together = &together};
+        neighbours[i].path = xasprintf("%s/neighbour%d", fixture->root, i);
+        assert_int_equal(volume_mark(neighbours[i].path, neighbours[i].uuid, &cause), 0);
+    }
+    for (int i = 0; i < NEIGHBOURS; i++)
+        pthread_create(&threads[i], NULL, neighbour_main, &neighbours[i]);
+    for (int i = 0; i < NEIGHBOURS; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(neighbours[i].links, NEIGHBOUR_ROUNDS);
+        free(neighbours[i].path);
+    }
+    pthread_barrier_destroy(&together);
 }
 
 static void a_camera_s_latency_is_subtracted(void **state)
@@ -591,6 +644,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FILING_TEST(a_segment_is_sealed_and_linked),
         FILING_TEST(what_is_found_sealed_is_synced_before_it_is_linked),
+        FILING_TEST(volumes_that_are_opened_together_all_link),
         FILING_TEST(a_camera_s_latency_is_subtracted),
         FILING_TEST(the_beginning_of_a_run_is_mended_as_a_whole),
         FILING_TEST(after_a_crash_the_same_segment_is_taken_up_again),
