@@ -85,6 +85,13 @@ int footage_open(struct worker *worker, const struct footage *footage,
 const struct sample_table *footage_table(struct worker *worker, const struct footage *footage,
     struct footage_segment *segment, char **cause);
 
+// A short look at a segment's video, at its table, which may not have been checked: `look` gets
+// `arg` and returns false where the table contradicts itself. It is not called when there is no
+// video. Returns 0, or -1 with *cause set.
+typedef bool (*footage_look_fn)(void *arg, const struct sample_table_track *video);
+int footage_look(struct worker *worker, const struct footage *footage,
+    struct footage_segment *segment, footage_look_fn look, void *arg, char **cause);
+
 // Divides a segment's video into portions; its table is looked at for this alone and not kept.
 // Returns 0, or -1 with *cause set.
 int footage_portions(struct worker *worker, const struct footage *footage,

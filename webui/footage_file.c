@@ -193,25 +193,29 @@ const struct sample_table *footage_table(struct worker *worker, const struct foo
     return status == CATALOG_OK ? table_samples(worker->table) : NULL;
 }
 
-static int footage_divide(const struct footage_segment *segment, const struct buf *packed,
-    struct portions *portions, char **cause)
+static int footage_look_at(
+    const struct sample_table *table, footage_look_fn look, void *arg, char **cause)
 {
-    struct sample_table table;
-    portions->count = 0;
-    if (sample_table_peek(&table, packed->data, packed->size, cause) < 0)
-        return -1;
-    const struct sample_table_track *video = sample_table_track(&table, MEDIA_VIDEO);
-    if (video == NULL || portions_find(portions, video, segment->tracks[VFILE_VIDEO].timescale))
+    const struct sample_table_track *video = sample_table_track(table, MEDIA_VIDEO);
+    if (video == NULL || look(arg, video))
         return 0;
     *cause = xasprintf("a sample table contradicts itself");
     return -1;
 }
 
-int footage_portions(struct worker *worker, const struct footage *footage,
-    struct footage_segment *segment, struct portions *portions, char **cause)
+static int footage_peek(const struct buf *packed, footage_look_fn look, void *arg, char **cause)
+{
+    struct sample_table table;
+    if (sample_table_peek(&table, packed->data, packed->size, cause) < 0)
+        return -1;
+    return footage_look_at(&table, look, arg, cause);
+}
+
+int footage_look(struct worker *worker, const struct footage *footage,
+    struct footage_segment *segment, footage_look_fn look, void *arg, char **cause)
 {
     if (segment->state != FOOTAGE_SEALED)
-        return footage_divide(segment, &segment->recent->packed, portions, cause);
+        return footage_peek(&segment->recent->packed, look, arg, cause);
     const struct catalog_segment row = footage_row_key(footage, segment);
     struct buf packed = BUF_INIT;
     int result = -1;
@@ -220,16 +224,30 @@ int footage_portions(struct worker *worker, const struct footage *footage,
         status = catalog_frames(worker->catalog, &row, &packed, cause);
     status = footage_check(worker, status, cause);
     if (status == CATALOG_OK) {
-        result = footage_divide(segment, &packed, portions, cause);
+        result = footage_peek(&packed, look, arg, cause);
     } else if (status == CATALOG_NONE) {
         const struct sample_table *table = footage_table(worker, footage, segment, cause);
-        const struct sample_table_track *video =
-            table ? sample_table_track(table, MEDIA_VIDEO) : NULL;
-        portions->count = 0;
-        if (video != NULL)
-            portions_find(portions, video, segment->tracks[VFILE_VIDEO].timescale);
-        result = table ? 0 : -1;
+        result = table == NULL ? -1 : footage_look_at(table, look, arg, cause);
     }
     buf_fini(&packed);
     return result;
+}
+
+struct footage_division {
+    struct portions *portions;
+    uint32_t timescale;
+};
+
+static bool footage_divide(void *arg, const struct sample_table_track *video)
+{
+    const struct footage_division *division = arg;
+    return portions_find(division->portions, video, division->timescale);
+}
+
+int footage_portions(struct worker *worker, const struct footage *footage,
+    struct footage_segment *segment, struct portions *portions, char **cause)
+{
+    struct footage_division division = {portions, segment->tracks[VFILE_VIDEO].timescale};
+    portions->count = 0;
+    return footage_look(worker, footage, segment, footage_divide, &division, cause);
 }

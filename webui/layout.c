@@ -192,8 +192,8 @@ static bool layout_key_equal(const struct layout_key *a, const struct layout_key
 {
     return a->start_us == b->start_us && a->end_us == b->end_us && a->audio == b->audio &&
            a->start_at_key == b->start_at_key && a->codec == b->codec &&
-           a->gaps_fail == b->gaps_fail && strcmp(a->camera, b->camera) == 0 &&
-           strcmp(a->stream, b->stream) == 0;
+           a->gaps_fail == b->gaps_fail && a->speed == b->speed &&
+           strcmp(a->camera, b->camera) == 0 && strcmp(a->stream, b->stream) == 0;
 }
 
 // Moves an entry to the front.

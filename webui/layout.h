@@ -16,7 +16,8 @@ struct layout_key {
     bool audio;
     bool start_at_key;
     bool gaps_fail;
-    int codec; // which one of playback.c's names; 0: any
+    uint32_t speed; // of a time-lapse; 0: it is none
+    int codec;      // which one of playback.c's names; 0: any
 };
 
 struct layout {

@@ -6,31 +6,15 @@
 #include <string.h>
 
 #include "lib/core/alloc.h"
-#include "lib/core/log.h"
 #include "lib/core/timeutil.h"
 #include "webui/etag.h"
 #include "webui/footage_line.h"
 #include "webui/layout.h"
 #include "webui/playback_check.h"
-
-enum {
-    PLAYBACK_DAYS_MAX = 31,
-    PLAYBACK_SEGMENTS_MAX = 100000,
-    PLAYBACK_LASTS_S = 3600, // for how long a client may rely on a range that is settled
-};
-
-// So long after its end, no more footage comes into a range whose segments are all filed.
-#define PLAYBACK_SETTLED_US (3600 * US_PER_SECOND)
+#include "webui/product.h"
 
 static const char *const playback_gaps[] = {"skip", "fail", NULL};
 static const char *const playback_start_at[] = {"exact", "keyframe", NULL};
-
-// The families of codec.h that a segment may have, behind "any": first those of video.
-static const char *const playback_codecs[] = {
-    "any", "h264", "h265", "av1", "mjpeg", "aac", "opus", "mp3", NULL};
-enum {
-    PLAYBACK_FIRST_SOUND = 5,
-};
 
 // What says which file it is.
 // clang-format off
@@ -42,7 +26,7 @@ enum {
     [PLAYBACK_GAPS] = {.name = "gaps", .type = QUERY_CHOICE, .choices = playback_gaps}, \
     [PLAYBACK_START_AT] = {.name = "start_at", .type = QUERY_CHOICE, .choices = playback_start_at}, \
     [PLAYBACK_DOWNLOAD] = {.name = "download", .type = QUERY_FLAG}, \
-    [PLAYBACK_CODEC] = {.name = "codec", .type = QUERY_CHOICE, .choices = playback_codecs},
+    [PLAYBACK_CODEC] = {.name = "codec", .type = QUERY_CHOICE, .choices = product_codecs},
 // clang-format on
 
 const struct query_rule playback_rules[] = {PLAYBACK_RULES{0}};
@@ -61,88 +45,16 @@ static bool playback_read_key(
     const struct query_value *values = request->values;
     *key = (struct layout_key){
         .start_us = values[PLAYBACK_START].number,
-        .end_us = values[PLAYBACK_END].number,
         .audio = values[PLAYBACK_AUDIO].number == 1,
         .gaps_fail = values[PLAYBACK_GAPS].number == 1,
         .start_at_key = values[PLAYBACK_START_AT].number == 1,
         .codec = (int)values[PLAYBACK_CODEC].number,
     };
-    memcpy(key->camera, request->names[0], sizeof(key->camera));
-    memcpy(key->stream, request->names[1], sizeof(key->stream));
-    const char *field = values[PLAYBACK_DURATION].given ? "duration" : "end";
-    if (values[PLAYBACK_DURATION].given == values[PLAYBACK_END].given) {
-        reply_error(reply, 400, values[PLAYBACK_END].given ? "bad_parameter" : "missing_parameter",
-            field, "one of \"end\" and \"duration\" must be given");
-        return false;
-    }
-    if (values[PLAYBACK_DURATION].given &&
-        __builtin_add_overflow(key->start_us, values[PLAYBACK_DURATION].number, &key->end_us))
-        key->end_us = INT64_MAX;
-    if (key->end_us <= key->start_us) {
-        reply_error(reply, 400, "bad_parameter", field, "\"end\" must be later than \"start\"");
-        return false;
-    }
-    // What lies in the future is no footage, so it does not count.
-    int64_t now_us = time_now_us();
-    int64_t end_us = key->end_us < now_us ? key->end_us : now_us;
-    if (end_us - key->start_us > PLAYBACK_DAYS_MAX * US_PER_DAY) {
-        reply_error(reply, 400, "range_too_long", field,
-            "a file holds %d days at most; ask for a part of the range", PLAYBACK_DAYS_MAX);
-        return false;
-    }
-    return true;
-}
-
-// Leaves tracks of that kind out which have another codec than was asked for.
-static void playback_choose_codec(struct footage *footage, const struct layout_key *key)
-{
-    const char *family = playback_codecs[key->codec];
-    int kind = key->codec >= PLAYBACK_FIRST_SOUND ? VFILE_AUDIO : VFILE_VIDEO;
-    for (size_t i = 0; key->codec > 0 && i < footage->count; i++) {
-        struct footage_segment *segment = &footage->segments[i];
-        uint32_t codec = segment->codecs[kind];
-        if (codec != 0 && strcmp(footage->codecs[codec - 1].info.family, family) == 0)
-            continue;
-        // Without its picture a segment is no footage, and its sound is of no account.
-        for (int left_out = kind; left_out < MEDIA_TRACKS_MAX; left_out++) {
-            segment->tracks[left_out] = (struct track_summary){0};
-            segment->codecs[left_out] = 0;
-        }
-    }
-}
-
-// Answers for footage that could not be loaded. Returns false when all is well.
-static bool playback_load_failed(struct reply *reply, const struct layout_key *key,
-    enum catalog_status status, const char *cause)
-{
-    if (status == CATALOG_BUSY)
-        reply_busy(reply);
-    else if (status == CATALOG_NONE)
-        reply_error(reply, 404, "stream_not_found", NULL, "there is no stream \"%s/%s\"",
-            key->camera, key->stream);
-    else if (status == CATALOG_ERROR)
-        reply_error(reply, 503, "catalog_unreadable", NULL, "%s", cause);
-    return status != CATALOG_OK;
+    return product_read_range(
+        request, &values[PLAYBACK_END], &values[PLAYBACK_DURATION], key, reply);
 }
 
 // --- Laying out ---
-
-static void playback_describe(const struct footage *footage, struct vfile_segment *segments)
-{
-    for (size_t i = 0; i < footage->count; i++) {
-        const struct footage_segment *from = &footage->segments[i];
-        segments[i] = (struct vfile_segment){
-            .run = from->run,
-            .number = from->number,
-            .start_us = from->start_us,
-            .end_us = from->end_us,
-            .media_offset = from->media_offset,
-            .media_end = from->media_end,
-        };
-        for (int kind = 0; kind < MEDIA_TRACKS_MAX; kind++)
-            segments[i].tracks[kind] = from->tracks[kind];
-    }
-}
 
 // The sample entries of the file: each codec that its segments use, once.
 struct playback_entries {
@@ -196,7 +108,7 @@ static struct vfile *playback_make_file(struct worker *worker, const struct layo
         .audio = key->audio,
         .start_at_key = key->start_at_key,
     };
-    playback_describe(footage, segments);
+    product_describe(footage, segments);
     playback_take_entries(&entries, footage, segments, &request);
     struct layout_access access = {worker, footage};
     struct vfile_source source = layout_source(&access);
@@ -248,17 +160,6 @@ static void playback_tag(struct layout *layout)
             layout->modified_s = 0;
 }
 
-static void playback_refuse(
-    struct reply *reply, const struct layout_key *key, bool busy, const char *cause)
-{
-    if (busy) {
-        reply_busy(reply);
-        return;
-    }
-    log_warn("%s/%s: a range can not be laid out: %s", key->camera, key->stream, cause);
-    reply_error(reply, 500, "unplayable", NULL, "this range can not be played: %s", cause);
-}
-
 // Loads the footage and lays it out. Returns NULL with the reply filled on failure.
 static struct layout *playback_lay_out(
     struct worker *worker, const struct layout_key *key, struct reply *reply)
@@ -269,7 +170,7 @@ static struct layout *playback_lay_out(
         .start_us = key->start_us,
         .end_us = key->end_us,
         .after_us = INT64_MIN,
-        .limit = PLAYBACK_SEGMENTS_MAX + 1,
+        .limit = PRODUCT_SEGMENTS_MAX + 1,
         .predecessor = true,
     };
     struct footage footage;
@@ -277,14 +178,14 @@ static struct layout *playback_lay_out(
     struct vfile *file;
     char *cause = NULL;
     enum catalog_status status = footage_load(worker, &query, &footage, &cause);
-    if (playback_load_failed(reply, key, status, cause)) {
+    if (product_load_failed(reply, key, status, cause)) {
         free(cause);
         return NULL;
     }
-    playback_choose_codec(&footage, key);
-    if (footage.count > PLAYBACK_SEGMENTS_MAX)
+    product_choose_codec(&footage, key->codec);
+    if (footage.count > PRODUCT_SEGMENTS_MAX)
         reply_error(reply, 400, "range_too_long", "start",
-            "a file holds %d segments at most; ask for a part of the range", PLAYBACK_SEGMENTS_MAX);
+            "a file holds %d segments at most; ask for a part of the range", PRODUCT_SEGMENTS_MAX);
     else if (playback_check(&footage, key, reply)) {
         footage_line_up(&footage, key->start_us);
         worker->busy = false;
@@ -294,7 +195,7 @@ static struct layout *playback_lay_out(
             playback_tag(layout);
             return layout;
         }
-        playback_refuse(reply, key, worker->busy, cause);
+        product_refuse(reply, key, worker->busy, cause);
     }
     free(cause);
     footage_fini(&footage);
@@ -308,10 +209,7 @@ static void playback_name_file(struct reply *reply, const struct layout *layout,
 {
     const struct vfile_info *info = vfile_info(layout->file);
     char time[TIME_TEXT_SIZE];
-    time_format_utc(info->start_us, time);
-    time[10] = '_';
-    time[13] = time[16] = '-';
-    time[19] = '\0';
+    product_file_time(info->start_us, time);
     reply_header(reply, "Content-Disposition", "%s; filename=\"%s_%s_%sZ_%" PRId64 "s.mp4\"",
         download ? "attachment" : "inline", layout->key.camera, layout->key.stream, time,
         (info->duration_us + US_PER_SECOND / 2) / US_PER_SECOND);
@@ -334,8 +232,7 @@ static void playback_answer(
     playback_name_file(reply, layout, download);
     memcpy(reply->etag, layout->etag, sizeof(reply->etag));
     reply->modified_s = layout->modified_s;
-    if (layout->modified_s != 0 && layout->key.end_us < time_now_us() - PLAYBACK_SETTLED_US)
-        reply->lasts_s = PLAYBACK_LASTS_S;
+    product_lasts(reply, layout);
     reply->stream = layout_stream(layout, worker->shared->holds, worker->shared->disks);
 }
 

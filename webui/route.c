@@ -12,6 +12,7 @@
 #include "webui/metrics.h"
 #include "webui/page.h"
 #include "webui/playback.h"
+#include "webui/stills.h"
 #include "webui/zabbix.h"
 
 static const struct query_rule route_no_rules[] = {{0}};
@@ -102,6 +103,9 @@ const struct route route_table[] = {
     ROUTE("/hls/{camera}/{stream}/part-{segment}.m4s", ROUTE_VIEW, false, hls_live_media_rules,
         hls_live_part),
     ROUTE("/video/{camera}/{stream}.mp4", ROUTE_VIEW, false, playback_rules, playback_handle),
+    ROUTE("/timelapse/{camera}/{stream}.mp4", ROUTE_VIEW, false, stills_timelapse_rules,
+        stills_timelapse),
+    ROUTE("/frame/{camera}/{stream}.mp4", ROUTE_VIEW, false, stills_frame_rules, stills_frame),
     {0},
 };
 

@@ -95,6 +95,17 @@ void vfile_free(struct vfile *file);
 struct vfile *vfile_new_portion(
     const struct portion_media *media, const struct silence *silence, char **cause);
 
+enum {
+    VFILE_STILL_SCALE = 90000, // ticks in a second of a file of key frames
+    VFILE_STILLS_MAX = 1 << 16,
+};
+
+// The same of key frames alone, each decoded by itself and shown for its duration; of the request
+// only segments, video entries and picture size count.
+struct stills;
+struct vfile *vfile_new_stills(const struct vfile_request *request, const struct stills *stills,
+    const struct vfile_source *source, char **cause);
+
 const struct vfile_info *vfile_info(const struct vfile *file);
 
 // A stretch of the presentation: a segment's part of it, which lasts until the next segment's

@@ -27,6 +27,7 @@ struct vfile_span {
 enum vfile_piece_kind {
     PIECE_SEGMENT,
     PIECE_SILENCE, // silent frames, one behind the other
+    PIECE_STILL,   // one key sample of a segment
 };
 
 // A part of the media.

@@ -80,9 +80,16 @@ static bool vfile_reader_locate(const struct vfile_reader *reader, size_t index,
         *location = (struct vfile_location){.made = made->data + at, .available = made->size - at};
         return true;
     }
-    if (!piece->sparse && !piece->prefixed) {
+    uint32_t prefix =
+        piece->kind == PIECE_STILL && piece->prefixed ? vfile_piece_made(plan, piece)->size : 0;
+    if (offset < prefix) {
         *location = (struct vfile_location){
-            .file_offset = piece->file_offset + offset, .available = piece->size - offset};
+            .made = vfile_piece_made(plan, piece)->data + offset, .available = prefix - offset};
+        return true;
+    }
+    if (piece->kind == PIECE_STILL || (!piece->sparse && !piece->prefixed)) {
+        *location = (struct vfile_location){
+            .file_offset = piece->file_offset + offset - prefix, .available = piece->size - offset};
         return true;
     }
     if (reader->extents.count == 0 || reader->extents.piece != index)
@@ -214,7 +221,11 @@ static int vfile_reader_open(
         close(fd);
         return (int)vfile_reader_short(piece, cause);
     }
-    posix_fadvise(fd, (off_t)piece->file_offset, 0, POSIX_FADV_SEQUENTIAL);
+    if (piece->kind == PIECE_STILL) // its neighbours are not wanted
+        posix_fadvise(fd, (off_t)piece->file_offset, (off_t)(piece->file_end - piece->file_offset),
+            POSIX_FADV_WILLNEED);
+    else
+        posix_fadvise(fd, (off_t)piece->file_offset, 0, POSIX_FADV_SEQUENTIAL);
     *place = (struct vfile_open){index, fd};
     return 0;
 }
@@ -264,7 +275,8 @@ static int vfile_load_media(
     size_t index = vfile_reader_piece(reader, offset);
     const struct vfile_piece *piece = &reader->file->plan.pieces[index];
     bool known = reader->extents.count > 0 && reader->extents.piece == index;
-    if ((piece->sparse || piece->prefixed) && !known &&
+    bool made = piece->sparse || (piece->prefixed && piece->kind == PIECE_SEGMENT);
+    if (made && !known &&
         vfile_extents_load(&reader->extents, reader->file, source, index, cause) < 0)
         return -1;
     if (vfile_reader_open_ahead(reader, source, index, cause) < 0)
@@ -283,7 +295,7 @@ static int vfile_load_media(
         if (got < 0)
             return -1;
         at += (uint64_t)got;
-        if (location.made == NULL &&
+        if (location.made == NULL && piece->kind != PIECE_STILL &&
             (at == piece->size || reader->window.size == VFILE_WINDOW_SIZE))
             posix_fadvise(reader->open[index % VFILE_FILES].fd,
                 (off_t)(location.file_offset + (uint64_t)got), VFILE_READ_AHEAD,

@@ -77,3 +77,23 @@ def test_an_hour_is_exact_and_its_sound_stays_with_its_picture(filled, tmp_path)
           f"{1000 * abs(got[0] - sent[0]):.3f} ms at the start, "
           f"{1000 * abs(got[-1] - sent[-1]):.3f} ms after {got[-1]:.0f} s")
     assert worst < 0.010
+
+
+@pytest.mark.parametrize("speed", [60, 2500, 100_000])
+def test_a_timelapse_of_a_month_has_the_announced_size(filled, speed):
+    sources = filled.sources["month"]
+    params = {"start": format_utc(sources[0].start_us), "end": format_utc(sources[-1].end_us),
+              "speed": speed}
+    head = filled.keepframe.http("HEAD", "/timelapse/month/main.mp4", params).expect(200)
+    whole = filled.keepframe.get("/timelapse/month/main.mp4", params).expect(200)
+    assert int(head.headers["Content-Length"]) == len(whole.body)
+    movie = media.Movie(whole.body)
+    # One key frame a minute, and a minute each hour.
+    keys = [packet.hash for source in sources for packet in source.video if packet.key]
+    assert len(keys) == PARTS
+    moments = -(-PARTS * 60 * 25 // speed)
+    shown = [keys[moment * speed // (60 * 25)] for moment in range(moments)]
+    wanted = [key for key, before in zip(shown, [None, *shown]) if key != before]
+    samples = movie.track("video").samples
+    assert [movie.hash_of(sample) for sample in samples] == wanted
+    assert sum(sample.duration for sample in samples) == moments * 3600

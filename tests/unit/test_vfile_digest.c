@@ -2,6 +2,7 @@
 // Pinned virtual files: over fixed segments, the same request gives the same bytes, for ever. An
 // entity tag promises that to whoever has a part of a file.
 #include "indexer/hash.h"
+#include "lib/media/still.h"
 #include "tests/unit/vfile.h"
 
 // The version whose bytes these digests are of. Where they change, it must change in vfile.h, too:
@@ -65,9 +66,8 @@ static void find_entries(struct archive *archive)
     }
 }
 
-static char *digest(struct archive *archive, struct ask ask)
+static char *digest(struct archive *archive, struct vfile *file)
 {
-    struct vfile *file = must_make(archive, ask);
     uint8_t *data = read_all(archive, file), hash[HASH_SIZE];
     char *path = xasprintf("%s/whole", archive->folder), *cause = NULL;
     assert_int_equal(
@@ -100,9 +100,10 @@ static void test_the_bytes_of_a_version_never_change(void **state)
             at_us = archive.segments[n].end_us;
         }
         find_entries(&archive);
-        char *found = digest(&archive, (struct ask){START_US + pinned[i].ask.start_ms * 1000,
-                                           START_US + pinned[i].ask.end_ms * 1000,
-                                           pinned[i].ask.silent, pinned[i].ask.at_key});
+        char *found = digest(
+            &archive, must_make(&archive, (struct ask){START_US + pinned[i].ask.start_ms * 1000,
+                                              START_US + pinned[i].ask.end_ms * 1000,
+                                              pinned[i].ask.silent, pinned[i].ask.at_key}));
         if (strcmp(found, pinned[i].sha256) != 0) {
             print_error("pinned file %zu is %s\n", i, found);
             others++;
@@ -117,9 +118,53 @@ static void test_the_bytes_of_a_version_never_change(void **state)
     assert_int_equal(VFILE_FORMAT_VERSION, DIGESTS_VERSION);
 }
 
+// Every key frame of two segments, the second one as long as all others.
+static void expect_key_frames(const char *first, const char *second, const char *wanted)
+{
+    struct archive archive;
+    struct stills stills = {0};
+    char *cause = NULL;
+    archive_init(&archive);
+    add_recorded(&archive, first, 0, START_US);
+    add_recorded(&archive, second, 1, archive.segments[0].end_us);
+    archive.segments[1].run = 2;
+    find_entries(&archive);
+    for (size_t i = 0; i < archive.count; i++) {
+        const struct sample_table *table = archive_table(&archive, i, &cause);
+        assert_true(
+            stills_find(&stills, &archive.segments[i], i, sample_table_track(table, MEDIA_VIDEO)));
+    }
+    assert_true(stills.count > 2);
+    for (size_t i = 0; i < stills.count; i++)
+        stills.items[i].duration = i == 1 ? (uint32_t)stills.count * 3600 : 3600;
+    struct vfile_request request = {.segments = archive.segments,
+        .segment_count = archive.count,
+        .entries = {{archive.entries[VFILE_VIDEO], 2}},
+        .width = 640,
+        .height = 360};
+    struct vfile_source source = archive_source(&archive);
+    char *found = digest(&archive, vfile_new_stills(&request, &stills, &source, &cause));
+    assert_string_equal(found, wanted);
+    assert_int_equal(VFILE_FORMAT_VERSION, DIGESTS_VERSION);
+    free(found);
+    stills_fini(&stills);
+    archive_fini(&archive);
+}
+
+static void test_the_bytes_of_a_file_of_key_frames_never_change(void **state)
+{
+    (void)state;
+    // Two configurations: parameter sets before each; and H.265: the end of the sequence.
+    expect_key_frames("h264-000000", "h264-b-aac-000000",
+        "516321429ff98c76c6bd3d342ca99b0266cc18b8c5a90a7fc19282a34164020b");
+    expect_key_frames("h265-000000", "h265-000001",
+        "d7ccc08a08151e659ee755a8b0027c9df46acd19bacc336d99a70fdd324ca133");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_bytes_of_a_file_of_key_frames_never_change),
         cmocka_unit_test(test_the_bytes_of_a_version_never_change),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
