@@ -83,7 +83,7 @@ static void vfile_end_sequences(struct vfile *file, const struct vfile_entries *
         piece->entry = piece->prefixed ? track->spans[i].entry : alone;
         piece->prefixed |= made[alone - 1].size > 0;
     }
-    for (size_t i = 0; i < track->made_count; i++)
+    for (size_t i = 0; track->made != NULL && i < track->made_count; i++)
         free(track->made[i].data);
     free(track->made);
     track->made = made;
