@@ -20,6 +20,12 @@ DATABASE_FILES = re.compile(r"(catalog\.db|frames-\d{4}-\d\d-\d\d\.db)(-wal|-shm
 VOLUME_FILES = {".keepframe-volume", ".keepframe-ledger.jsonl"}
 
 
+def below(folder):
+    """Everything below a folder. What goes while it is looked at is not there."""
+    for place, folders, files in os.walk(folder):
+        yield from (Path(place) / name for name in folders + files)
+
+
 @dataclass(frozen=True)
 class Original:
     """A segment as its recorder left it: a file of the corpus, whole or torn off."""
@@ -72,7 +78,7 @@ def snapshot(archive):
     """Everything that another life must not change, by what it is."""
     found = {}
     for top in (archive.cache, *archive.volumes):
-        for path in top.rglob("*"):
+        for path in below(top):
             found[str(path)] = path.suffix == ".mp4" and (path.stat().st_ino, path.read_bytes())
     for path in [archive.data / "catalog.db", *archive.data.glob("frames-*.db")]:
         for table, rows in dump(path).items():
@@ -127,7 +133,7 @@ def check(archive, originals, missing=()):
         f"unexpected: {sorted(rows.keys() - originals.keys())}")
     expected = {str(path): size for path, size in rows.values()}
     files = {str(path): path.stat().st_size for volume in archive.volumes
-             for path in volume.rglob("*.mp4")}
+             for path in below(volume) if path.suffix == ".mp4"}
     assert files == expected, "files and rows are not the same"
     for identity, original in originals.items():
         _check_file(rows[identity][0], identity, original)
@@ -212,14 +218,14 @@ def _check_file(path, identity, original):
 
 
 def _check_leftovers(archive):
-    left = [str(path) for path in archive.cache.rglob("*") if not path.is_dir()]
+    left = [str(path) for path in below(archive.cache) if not path.is_dir()]
     left += [path.name for path in archive.data.iterdir() if not path.is_dir()
              and not DATABASE_FILES.fullmatch(path.name)]
     left += [str(path) for path in archive.data.glob("rebuild*")]
     for volume in archive.volumes:
-        left += [str(path) for path in volume.rglob("*") if not path.is_dir()
+        left += [str(path) for path in below(volume) if not path.is_dir()
                  and path.suffix != ".mp4" and path.name not in VOLUME_FILES]
-        left += [str(path) for path in volume.rglob("*") if path.is_dir() and not os.listdir(path)]
+        left += [str(path) for path in below(volume) if path.is_dir() and not os.listdir(path)]
     assert not left, f"nobody accounts for {left}"
 
 
