@@ -199,7 +199,19 @@ static enum catalog_status reconcile_apply_file(
     struct catalog *catalog, struct commit *commit, char **cause)
 {
     struct reconcile_commit *own = (struct reconcile_commit *)commit;
-    enum catalog_status status = sealed_commit(&own->sealed, catalog, own->volume_id, cause);
+    own->changed = 0;
+    // It may have had its row when it was looked at and be deleted by now: first it is garbage,
+    // then its name goes, then it is garbage no more.
+    enum catalog_status status =
+        catalog_garbage_find(catalog, own->volume_id, own->sealed.row.key, cause);
+    if (status != CATALOG_NONE)
+        return status;
+    char *path = xasprintf("%s/%s", own->volume, own->sealed.row.key);
+    bool gone = access(path, F_OK) < 0 && errno == ENOENT;
+    free(path);
+    if (gone)
+        return CATALOG_OK;
+    status = sealed_commit(&own->sealed, catalog, own->volume_id, cause);
     own->changed = status == CATALOG_OK;
     return status == CATALOG_NONE ? CATALOG_OK : status;
 }

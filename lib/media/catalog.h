@@ -210,6 +210,9 @@ struct catalog_garbage {
 enum catalog_status catalog_garbage_list(
     struct catalog *catalog, struct catalog_garbage **garbage, size_t *count, char **cause);
 void catalog_garbage_free(struct catalog_garbage *garbage, size_t count);
+// Whether that file is still to be unlinked: CATALOG_NONE when not.
+enum catalog_status catalog_garbage_find(
+    struct catalog *catalog, int64_t volume_id, const char *key, char **cause);
 enum catalog_status catalog_garbage_done(struct catalog *catalog, int64_t id, char **cause);
 
 // The oldest segments of a volume across all streams (for min_free), or of one stream that end

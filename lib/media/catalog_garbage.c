@@ -43,6 +43,14 @@ enum catalog_status catalog_garbage_list(
     return status;
 }
 
+enum catalog_status catalog_garbage_find(
+    struct catalog *catalog, int64_t volume_id, const char *key, char **cause)
+{
+    int64_t found;
+    return catalog_db_integer(&catalog->db, &found, cause,
+        "SELECT 1 FROM garbage WHERE volume_id = ? AND key = ?", "it", volume_id, key);
+}
+
 enum catalog_status catalog_garbage_done(struct catalog *catalog, int64_t id, char **cause)
 {
     return catalog_db_run(&catalog->db, cause, "DELETE FROM garbage WHERE id = ?", "i", id);

@@ -225,7 +225,8 @@ def _check_leftovers(archive):
     for volume in archive.volumes:
         left += [str(path) for path in below(volume) if not path.is_dir()
                  and path.suffix != ".mp4" and path.name not in VOLUME_FILES]
-        left += [str(path) for path in below(volume) if path.is_dir() and not os.listdir(path)]
+        left += [place for place, folders, files in os.walk(volume)
+                 if place != str(volume) and not folders and not files]
     assert not left, f"nobody accounts for {left}"
 
 
