@@ -17,10 +17,9 @@
 #include "webui/footage_line.h"
 #include "webui/live_reload.h"
 #include "webui/playlist.h"
+#include "webui/product.h"
 
 enum {
-    HLS_DAYS_MAX = 31,
-    HLS_SEGMENTS_MAX = 100000,
     HLS_STEP_MAX_MS = 100, // further apart, segments of a run do not follow each other
     HLS_LIVE_PAST_S = 120, // that tell what a stream that is live needs
 };
@@ -52,9 +51,9 @@ static bool hls_check_range(const struct request *request, struct reply *reply)
     int64_t now_us = time_now_us();
     if (end_us <= start_us)
         reply_error(reply, 400, "bad_parameter", "end", "\"end\" must be later than \"start\"");
-    else if ((end_us < now_us ? end_us : now_us) - start_us > HLS_DAYS_MAX * US_PER_DAY)
+    else if ((end_us < now_us ? end_us : now_us) - start_us > PRODUCT_DAYS_MAX * US_PER_DAY)
         reply_error(reply, 400, "range_too_long", "end",
-            "a playlist holds %d days at most; ask for a part of the range", HLS_DAYS_MAX);
+            "a playlist holds %d days at most; ask for a part of the range", PRODUCT_DAYS_MAX);
     else
         return true;
     return false;
@@ -67,21 +66,15 @@ static void hls_answer(struct reply *reply, struct buf *text)
     reply->body = *text;
 }
 
-// Answers for footage that could not be loaded. Returns false when all is well.
+// Answers for footage that could not be loaded, and releases the cause. Returns false when all is
+// well.
 static bool hls_load_failed(struct reply *reply, const char *camera, const char *stream,
     enum catalog_status status, char *cause)
 {
-    if (status == CATALOG_OK)
-        return false;
-    if (status == CATALOG_BUSY)
-        reply_busy(reply);
-    else if (status == CATALOG_NONE)
-        reply_error(
-            reply, 404, "stream_not_found", NULL, "there is no stream \"%s/%s\"", camera, stream);
-    else if (status == CATALOG_ERROR)
-        reply_error(reply, 503, "catalog_unreadable", NULL, "%s", cause);
-    free(cause);
-    return true;
+    bool failed = product_load_failed(reply, camera, stream, status, cause);
+    if (failed)
+        free(cause);
+    return failed;
 }
 
 static enum catalog_status hls_load(struct worker *worker, const char *camera, const char *stream,
@@ -93,7 +86,7 @@ static enum catalog_status hls_load(struct worker *worker, const char *camera, c
         .start_us = values[HLS_START].number,
         .end_us = values[HLS_END].number,
         .after_us = INT64_MIN,
-        .limit = HLS_SEGMENTS_MAX,
+        .limit = PRODUCT_SEGMENTS_MAX,
     };
     return footage_load(worker, &query, footage, cause);
 }

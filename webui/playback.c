@@ -178,7 +178,7 @@ static struct layout *playback_lay_out(
     struct vfile *file;
     char *cause = NULL;
     enum catalog_status status = footage_load(worker, &query, &footage, &cause);
-    if (product_load_failed(reply, key, status, cause)) {
+    if (product_load_failed(reply, key->camera, key->stream, status, cause)) {
         free(cause);
         return NULL;
     }

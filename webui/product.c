@@ -45,14 +45,14 @@ bool product_read_range(const struct request *request, const struct query_value 
     return true;
 }
 
-bool product_load_failed(struct reply *reply, const struct layout_key *key,
+bool product_load_failed(struct reply *reply, const char *camera, const char *stream,
     enum catalog_status status, const char *cause)
 {
     if (status == CATALOG_BUSY)
         reply_busy(reply);
     else if (status == CATALOG_NONE)
-        reply_error(reply, 404, "stream_not_found", NULL, "there is no stream \"%s/%s\"",
-            key->camera, key->stream);
+        reply_error(
+            reply, 404, "stream_not_found", NULL, "there is no stream \"%s/%s\"", camera, stream);
     else if (status == CATALOG_ERROR)
         reply_error(reply, 503, "catalog_unreadable", NULL, "%s", cause);
     return status != CATALOG_OK;

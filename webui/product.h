@@ -19,7 +19,7 @@ bool product_read_range(const struct request *request, const struct query_value 
     const struct query_value *duration, struct layout_key *key, struct reply *reply);
 
 // Answers for footage that could not be loaded. Returns false when all is well.
-bool product_load_failed(struct reply *reply, const struct layout_key *key,
+bool product_load_failed(struct reply *reply, const char *camera, const char *stream,
     enum catalog_status status, const char *cause);
 
 // Answers for what can not be laid out: later, when the catalog was busy.

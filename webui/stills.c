@@ -94,7 +94,7 @@ static bool stills_load(
     char *cause = NULL;
     work->worker->busy = false;
     enum catalog_status status = footage_load(work->worker, &query, &work->footage, &cause);
-    bool failed = product_load_failed(reply, work->key, status, cause);
+    bool failed = product_load_failed(reply, work->key->camera, work->key->stream, status, cause);
     free(cause);
     if (failed)
         return false;
