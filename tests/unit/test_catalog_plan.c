@@ -34,7 +34,12 @@ static void call_writing(struct fixture *fixture)
     segment.start_us -= 1000000000;
     segment.end_us -= 1000000000;
     CHECK(catalog_segment_add(catalog, &segment, &cause));
+    enum catalog_status garbage =
+        catalog_garbage_find(catalog, segment.volume_id, "elsewhere.mp4", &cause);
+    assert_int_equal(garbage, CATALOG_OK);
     CHECK(catalog_garbage_done(catalog, 1, &cause));
+    garbage = catalog_garbage_find(catalog, segment.volume_id, "elsewhere.mp4", &cause);
+    assert_int_equal(garbage, CATALOG_NONE);
     struct catalog_stream *failing;
     size_t count;
     CHECK(catalog_outages_failing(catalog, &failing, &count, &cause));
